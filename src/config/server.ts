@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { SecretReference } from './reference.ts'
+
+const HeaderName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be an HTTP header name')
+
+const Credential = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('bearer'), token: SecretReference }),
+  z.strictObject({ type: z.literal('header'), name: HeaderName, value: SecretReference, prefix: z.string().max(64).optional() }),
+  z.strictObject({ type: z.literal('basic'), username: z.string().min(1), password: SecretReference }),
+  z.strictObject({
+    type: z.literal('client_credentials'),
+    tokenUrl: z.url({ protocol: /^https?$/ }),
+    clientId: z.string().min(1),
+    clientSecret: SecretReference,
+    scope: z.string().optional(),
+    resource: z.string().optional().meta({ description: 'RFC 8707 resource; the URL of the server when absent.' }),
+    audience: z.string().optional(),
+    authentication: z.enum(['basic', 'post']).default('basic'),
+  }),
+])
+export type Credential = z.infer<typeof Credential>
+
+const Timeouts = z.strictObject({
+  connectMs: z.int().min(1).max(60_000).default(3_000),
+  firstByteMs: z.int().min(1).max(3_600_000).default(30_000),
+  idleMs: z.int().min(1).max(3_600_000).default(60_000).meta({ description: 'Longest silence within an answer; progress resets it.' }),
+  totalMs: z.int().min(1).max(3_600_000).default(300_000),
+  listMs: z.int().min(1).max(60_000).default(5_000).meta({ description: 'For fetching what the server offers.' }),
+})
+
+const shared = {
+  $schema: z.string().optional(),
+  title: z.string().max(128).optional(),
+  description: z.string().max(1024).optional(),
+  enabled: z.boolean().default(true),
+  era: z.enum(['auto', 'modern', 'legacy']).default('auto').meta({ description: 'Protocol era: detected, or pinned to modern (2026-07-28) or legacy (2025-11-25 and before).' }),
+  sharing: z.enum(['auto', 'shared', 'principal']).default('auto').meta({
+    description: 'Whether callers share one upstream session or process. auto: shared, but a session of its own for a caller whose client answers server requests (HTTP).',
+  }),
+  timeouts: Timeouts.prefault({}),
+  concurrency: z
+    .strictObject({
+      max: z.int().min(1).max(10_000).default(64).meta({ description: 'Calls under way at one time.' }),
+      queue: z.int().min(0).max(100_000).default(256).meta({ description: 'Calls waiting; more are refused with 503.' }),
+    })
+    .prefault({}),
+  breaker: z
+    .strictObject({
+      failures: z.int().min(1).max(1000).default(5),
+      minOpenMs: z.int().min(1).max(600_000).default(1_000),
+      maxOpenMs: z.int().min(1).max(600_000).default(60_000),
+    })
+    .prefault({}),
+  bounds: z
+    .strictObject({
+      resultBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),
+      eventBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),
+      lineBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),
+      stderrBytesPerSecond: z.int().min(1).max(104_857_600).default(65_536),
+      definitions: z.int().min(1).max(100_000).default(500).meta({ description: 'Tools, prompts, resources and templates kept, of each kind.' }),
+      descriptionBytes: z.int().min(1).max(1_048_576).default(8_192),
+      pages: z.int().min(1).max(1000).default(64),
+    })
+    .prefault({}),
+  refreshMs: z.int().min(1_000).max(86_400_000).default(300_000).meta({ description: 'What the server offers is asked again this often, besides its own change notices.' }),
+  labels: z.record(z.string().min(1).max(64), z.string().max(256)).default({}),
+}
+
+const remote = {
+  url: z.url({ protocol: /^https?$/ }),
+  headers: z.record(HeaderName, z.string().max(8192)).default({}).meta({ description: 'Fixed, non-secret headers.' }),
+  credential: Credential.optional(),
+}
+
+const HttpServer = z.strictObject({ type: z.literal('http'), ...remote, ...shared })
+const SseServer = z.strictObject({ type: z.literal('sse'), ...remote, ...shared })
+const StdioServer = z.strictObject({
+  type: z.literal('stdio'),
+  command: z.string().min(1).meta({ description: 'An executable: absolute, or a bare name looked up on PATH and resolved at load. Never a shell line.' }),
+  args: z.array(z.string()).default([]),
+  cwd: z.string().optional(),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}).meta({ description: 'Environment of the child: fixed values, or "env:NAME" and "file:PATH" references. Nothing else is inherited but PATH, HOME, LANG, TZ, TMPDIR and the names in inherit.' }),
+  inherit: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)).default([]),
+  allowInterpreterFlags: z.boolean().default(false).meta({ description: 'Permit "-c" and "-e" one-liners of shells and interpreters. Logged at every start.' }),
+  idleMs: z.int().min(1_000).max(86_400_000).default(600_000).meta({ description: 'A child without calls is ended after this long, and started again when needed.' }),
+  ...shared,
+})
+
+/** `servers/<id>.json`: one upstream MCP server. A superset of an `mcpServers` entry. */
+export const Server = z.discriminatedUnion('type', [HttpServer, SseServer, StdioServer])
+export type Server = z.infer<typeof Server>
+export type HttpServer = z.infer<typeof HttpServer>
+export type SseServer = z.infer<typeof SseServer>
+export type StdioServer = z.infer<typeof StdioServer>

@@ -1,0 +1,23 @@
+/** An open server-sent event stream to a caller. Writing after the end does nothing. */
+export interface EventStream {
+  /** Sends one event; `id` and `retryMs` become the fields of the same name (WHATWG HTML 9.2). */
+  send(data: string, fields?: { readonly id?: string; readonly retryMs?: number }): void
+  /** Sends a comment line, which clients ignore. */
+  comment(text: string): void
+  end(): void
+  readonly closed: boolean
+  /** Called once when the stream is over, whoever ended it; `byCaller` when the caller hung up. */
+  onClose(listener: (byCaller: boolean) => void): void
+}
+
+/** What a facet may do with the answer of one HTTP request. Implemented by edge/respond.ts, the only writer of responses. */
+export interface Responder {
+  /** One complete answer. */
+  send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void
+  /** Starts an SSE answer with status 200. Only once, and not after `send`. */
+  stream(headers: Readonly<Record<string, string>>): EventStream
+  /** True when something was sent or a stream was started. */
+  readonly started: boolean
+  /** Aborted when the caller hangs up before the answer is complete. */
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,21 @@
+import type { TextLens } from '../core/text-lens.ts'
+
+/** The points at which words are judged; the same for every facet. */
+export type Hook = 'request' | 'response' | 'definition' | 'call'
+
+/** What one evaluator said about one message. */
+export interface Verdict {
+  readonly action: 'allow' | 'flag' | 'redact' | 'ask' | 'block'
+  readonly evaluator: string
+  readonly version: string
+  readonly score?: number
+  readonly reason?: string
+  /** Ids of the FINOS AI Governance Framework that the finding maps to. */
+  readonly finos: readonly string[]
+  readonly ms: number
+}
+
+/** Judges the words of a message. An evaluator that fails or is late counts as its own fail mode says. */
+export interface Guard {
+  inspect(hook: Hook, lens: TextLens, signal: AbortSignal): Promise<readonly Verdict[]>
+}
