@@ -5,18 +5,17 @@ import { createHash } from 'node:crypto'
  * Numbers are written as ECMAScript does, so values that differ only in spelling (1.0 and 1) are equal.
  */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(sorted(value))
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`
+  if (typeof value !== 'object' || value === null || JSON.isRawJSON(value)) return JSON.stringify(value)
+  const members = value as Readonly<Record<string, unknown>> // any object that is not an array is read by its own members
+  const written: string[] = []
+  for (const key of Object.keys(members).sort()) {
+    if (members[key] !== undefined) written.push(`${JSON.stringify(key)}:${canonicalJson(members[key])}`)
+  }
+  return `{${written.join(',')}}`
 }
 
 /** `sha256:<hex>` over the canonical bytes of a JSON value. */
 export function digestOf(value: unknown): string {
   return `sha256:${createHash('sha256').update(canonicalJson(value)).digest('hex')}`
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null || JSON.isRawJSON(value)) return value
-  const copy = Object.create(null) as Record<string, unknown> // no prototype: a member may be called __proto__
-  for (const key of Object.keys(value).sort()) copy[key] = sorted((value as Record<string, unknown>)[key])
-  return copy
 }
