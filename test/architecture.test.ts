@@ -37,7 +37,7 @@ const PLUGIN_FOLDERS = ['src/guard/evaluators/', 'src/llm/providers/', 'src/llm/
 
 const MAX_CODE_LINES = 300
 const VAGUE_NAME = /^(utils?|helpers?|common|types?|index|misc|shared)$/
-const KEBAB_FILE = /^[a-z][a-z0-9]*(-[a-z0-9]+)*(\.test|\.config|\.worker)?\.(ts|mjs)$/
+const KEBAB_FILE = /^[a-z][a-z0-9]*(-[a-z0-9]+)*(\.test|\.config|\.worker|\.d)?\.(ts|mjs)$/
 
 type Import = { readonly specifier: string; readonly line: number; readonly typeOnly: boolean }
 type Use = { readonly name: string; readonly line: number }
