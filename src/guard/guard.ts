@@ -17,5 +17,7 @@ export interface Verdict {
 
 /** Judges the words of a message. An evaluator that fails or is late counts as its own fail mode says. */
 export interface Guard {
+  /** Whether anything listens at a hook, so that no lens is built for nothing. */
+  active(hook: Hook): boolean
   inspect(hook: Hook, lens: TextLens, signal: AbortSignal): Promise<readonly Verdict[]>
 }
