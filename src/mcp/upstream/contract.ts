@@ -49,6 +49,11 @@ export interface Caller {
   readonly timings: Timings
   /** Notifications that belong to this call: `notifications/progress` (without a token) and `notifications/message`. */
   notify(method: string, params: JsonObject): void
+  /**
+   * A legacy upstream ended its answer stream before the answer and is being polled (2025-11-25 SSE polling). A legacy caller's
+   * stream may end too, with a `retry` of this many milliseconds, and be resumed with Last-Event-ID.
+   */
+  suspended?(retryMs: number): void
 }
 
 /** How far a call got. `bytes` is the size of what the upstream sent. */
