@@ -1,0 +1,120 @@
+import { createServer as createPlainServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { GatewayError } from '../core/errors.ts'
+
+/** Where and how a listener listens, and what it bears. */
+export interface ListenOptions {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
+  readonly headerBytes: number
+  readonly headersMs: number
+  readonly requestMs: number
+  readonly connections: number
+  readonly connectionsPerAddress: number
+}
+
+/** A bound listener. */
+export interface Listener {
+  /** `http://127.0.0.1:8080`, with the port that was really bound. */
+  readonly url: string
+  readonly port: number
+  /** Reads the certificate files again. Throws when they cannot be used; the old ones stay. */
+  reloadTls(): void
+  /** Stops accepting; idle connections close now, busy ones when their answers are complete. Resolves when none is left. */
+  drain(): Promise<void>
+  /** Ends what is left. */
+  destroy(): void
+}
+
+/** Binds one HTTP or HTTPS listener with every time and size bound set. */
+export async function listen(options: ListenOptions, handler: RequestListener): Promise<Listener> {
+  const server = makeServer(options, handler)
+  server.maxConnections = options.connections
+  server.on('connection', perAddress(options.connectionsPerAddress))
+  server.on('clientError', refuse)
+  await bind(server, options)
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  return {
+    url: `${options.tls === undefined ? 'http' : 'https'}://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`,
+    port,
+    reloadTls() {
+      if (options.tls !== undefined && 'setSecureContext' in server) server.setSecureContext(readTls(options.tls))
+    },
+    drain() {
+      return new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+      })
+    },
+    destroy() {
+      server.closeAllConnections()
+    },
+  }
+}
+
+function makeServer(options: ListenOptions, handler: RequestListener): Server | TlsServer {
+  const shared = {
+    maxHeaderSize: options.headerBytes,
+    headersTimeout: options.headersMs,
+    requestTimeout: options.requestMs,
+    connectionsCheckingInterval: 2_000,
+    keepAliveTimeout: 65_000,
+    noDelay: true,
+    insecureHTTPParser: false,
+    joinDuplicateHeaders: false,
+    requireHostHeader: true,
+  }
+  return options.tls === undefined ? createPlainServer(shared, handler) : createTlsServer({ ...shared, ...readTls(options.tls) }, handler)
+}
+
+function readTls(tls: NonNullable<ListenOptions['tls']>): { cert: Buffer; key: Buffer; ca?: Buffer; requestCert: boolean; rejectUnauthorized: boolean; minVersion: 'TLSv1.2' } {
+  const pair = { cert: readFileSync(tls.cert), key: readFileSync(tls.key), minVersion: 'TLSv1.2' as const }
+  if (tls.clientCa === undefined) return { ...pair, requestCert: false, rejectUnauthorized: false }
+  return { ...pair, ca: readFileSync(tls.clientCa), requestCert: true, rejectUnauthorized: true }
+}
+
+function bind(server: Server | TlsServer, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = `${options.host}:${options.port}`
+      const why = error.code === 'EADDRINUSE' ? 'another program listens there; stop it or change the port in tollgate.json' : error.message
+      reject(new GatewayError('internal', `the ${options.name} listener cannot bind ${where}: ${why}`, { cause: error }))
+    })
+    server.listen({ host: options.host, port: options.port, backlog: 1024 }, resolve)
+  })
+}
+
+function perAddress(max: number): (socket: Socket) => void {
+  const counts = new Map<string, number>()
+  return (socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = (counts.get(address) ?? 0) + 1
+    counts.set(address, count)
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1
+      if (left <= 0) counts.delete(address)
+      else counts.set(address, left)
+    })
+    if (count > max) socket.destroy()
+  }
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = REFUSALS[error.code ?? ''] ?? '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+}

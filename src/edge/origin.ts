@@ -1,0 +1,87 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { GatewayError } from '../core/errors.ts'
+
+/** Which `Host` and `Origin` values the data listener accepts. */
+export interface OriginRules {
+  readonly hosts: ReadonlySet<string>
+  readonly origins: ReadonlySet<string>
+  /** On a loopback listener: pages served from loopback may call, whatever their port. */
+  readonly loopback: boolean
+}
+
+const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** Builds the rules from what the operator configured. Hosts compare with and without the port they were given with. */
+export function originRules(options: { publicUrl: string; hosts: readonly string[]; origins: readonly string[]; loopback: boolean }): OriginRules {
+  const url = new URL(options.publicUrl)
+  return {
+    hosts: new Set([url.host.toLowerCase(), ...options.hosts.map((host) => host.toLowerCase())]),
+    origins: new Set([url.origin, ...options.origins]),
+    loopback: options.loopback,
+  }
+}
+
+/** DNS rebinding protection: the `Host` must be one of ours. */
+export function assertHost(rules: OriginRules, host: string | undefined): void {
+  if (host !== undefined && rules.hosts.has(host.toLowerCase())) return
+  if (host !== undefined && rules.loopback && LOOPBACK_NAMES.has(hostName(host))) return
+  throw new GatewayError('misdirected', 'this gateway does not answer for that Host')
+}
+
+/** The allowed origin of a browser request, or undefined when it carries none. MCP 2026-07-28, transports: a foreign one is 403. */
+export function allowedOrigin(rules: OriginRules, headers: IncomingHttpHeaders): string | undefined {
+  const { origin } = headers
+  if (origin === undefined) return undefined
+  if (rules.origins.has(origin)) return origin
+  if (rules.loopback && isLoopbackOrigin(origin)) return origin
+  throw new GatewayError('origin_forbidden', 'requests from that origin are not allowed')
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  const match = /^https?:\/\/([^/]+)$/.exec(origin)
+  return match?.[1] !== undefined && LOOPBACK_NAMES.has(hostName(match[1]))
+}
+
+function hostName(host: string): string {
+  return host.toLowerCase().replace(/:\d{1,5}$/, '')
+}
+
+const ALLOWED_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'Accept',
+  'MCP-Protocol-Version',
+  'Mcp-Method',
+  'Mcp-Name',
+  'Mcp-Session-Id',
+  'Last-Event-ID',
+  'X-Api-Key',
+  'X-Tollgate-Session',
+  'traceparent',
+  'tracestate',
+  'baggage',
+]
+
+/** CORS headers for answers to an allowed origin. */
+export function corsHeaders(origin: string): Record<string, string> {
+  return {
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': 'WWW-Authenticate, Mcp-Session-Id, X-Tollgate-Exchange, Retry-After',
+    vary: 'Origin',
+  }
+}
+
+/** Answer headers of a preflight. No wildcard covers `Mcp-Param-*`, so those asked for are echoed. */
+export function preflightHeaders(origin: string, requested: string | undefined): Record<string, string> {
+  const parameters = (requested ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/i.test(name))
+    .slice(0, 32)
+  return {
+    ...corsHeaders(origin),
+    'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+    'access-control-allow-headers': [...ALLOWED_HEADERS, ...parameters].join(', '),
+    'access-control-max-age': '600',
+  }
+}

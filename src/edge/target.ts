@@ -1,0 +1,25 @@
+import { GatewayError } from '../core/errors.ts'
+
+/** What a request line points at: one canonical path that router, policy and log all use, and its query. */
+export interface Target {
+  readonly path: string
+  readonly query: URLSearchParams
+}
+
+const PATH = /^(\/[A-Za-z0-9._~!$&'()*+,=:@-]+)*\/?$/
+
+/**
+ * Reads a request target in origin form. Everything with two readings is refused: absolute form, `//`, dot segments,
+ * percent escapes in the path, `;` parameters, backslashes and control characters.
+ */
+export function parseTarget(url: string, maxBytes: number): Target {
+  if (url.length > maxBytes) throw new GatewayError('invalid_request', `the request target is longer than ${maxBytes} bytes`)
+  const mark = url.indexOf('?')
+  const path = mark < 0 ? url : url.slice(0, mark)
+  const segments = path.split('/')
+  if (!PATH.test(path) || segments.includes('.') || segments.includes('..')) {
+    throw new GatewayError('invalid_request', 'the request path is not in canonical form')
+  }
+  const canonical = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+  return { path: canonical, query: new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1)) }
+}
