@@ -6,6 +6,9 @@ export interface Target {
   readonly query: URLSearchParams
 }
 
+/** Registry names hold a slash, which the registry API wants escaped in a path. */
+const REGISTRY = '/v0.1/servers/'
+
 const PATH = /^(\/[A-Za-z0-9._~!$&'()*+,=:@-]+)*\/?$/
 
 /**
@@ -17,7 +20,8 @@ export function parseTarget(url: string, maxBytes: number): Target {
   const mark = url.indexOf('?')
   const path = mark < 0 ? url : url.slice(0, mark)
   const segments = path.split('/')
-  if (!PATH.test(path) || segments.includes('.') || segments.includes('..')) {
+  const plain = path.startsWith(REGISTRY) ? path.replace(/%2f/gi, '-') : path
+  if (!path.startsWith('/') || !PATH.test(plain) || segments.includes('.') || segments.includes('..')) {
     throw new GatewayError('invalid_request', 'the request path is not in canonical form')
   }
   const canonical = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
