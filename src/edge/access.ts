@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http'
+import type { GatewayError } from '../core/errors.ts'
+import type { Identity } from '../core/principal.ts'
+import { challenge, metadataUrl, resourceMetadata } from '../identity/challenge.ts'
+
+/** What identity lends to the doors. */
+export interface AccessDeps {
+  readonly publicUrl: string
+  readonly title: string
+  authenticate(presented: { authorization?: string; apiKey?: string }, resource: string): Promise<Identity>
+  /** Issuers named in protected resource metadata, and the scopes basic use needs. */
+  issuers(): readonly string[]
+  scopes(): readonly string[]
+}
+
+/** How the doors learn who calls and how they turn callers away. */
+export interface Access {
+  authenticate(request: IncomingMessage, path: string): Promise<Identity>
+  /** Headers of a 401 or 403 of an endpoint; nothing for other errors. */
+  challenge(path: string, error: GatewayError): Record<string, string>
+  resourceMetadata(endpoint: string): unknown
+}
+
+const ENDPOINT = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,31}))?$/
+
+/** Builds the access rules of the data listener: RFC 6750 challenges, RFC 9728 metadata per MCP endpoint. */
+export function createAccess(deps: AccessDeps): Access {
+  return {
+    authenticate(request, path) {
+      const { authorization, 'x-api-key': apiKey } = request.headers
+      const presented = {
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(typeof apiKey === 'string' ? { apiKey } : {}),
+      }
+      return deps.authenticate(presented, `${deps.publicUrl}${ENDPOINT.test(path) ? path : '/mcp'}`)
+    },
+    challenge(path, error) {
+      if (error.code !== 'unauthenticated' && error.code !== 'insufficient_scope') return {}
+      const endpoint = ENDPOINT.test(path) ? path : '/mcp'
+      const presented = error.details?.['reason'] !== 'missing'
+      const scopes = Array.isArray(error.details?.['scopes']) ? error.details['scopes'] : deps.scopes()
+      const value = challenge({
+        resourceMetadataUrl: metadataUrl(deps.publicUrl, endpoint),
+        ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+        ...(error.code === 'insufficient_scope' ? { error: 'insufficient_scope' } : presented ? { error: 'invalid_token' } : {}),
+      })
+      return { 'www-authenticate': value }
+    },
+    resourceMetadata(endpoint) {
+      if (!ENDPOINT.test(endpoint)) return undefined // any well-formed catalog id gets one, so that ids cannot be guessed from here
+      return resourceMetadata({ resource: `${deps.publicUrl}${endpoint}`, issuers: deps.issuers(), scopes: deps.scopes(), name: deps.title })
+    },
+  }
+}
