@@ -424,10 +424,11 @@ describe('sources', () => {
     ])
   })
 
-  test('ARCHITECTURE.md names every room', () => {
+  test('ARCHITECTURE.md names every room there is', () => {
     const text = existsSync('ARCHITECTURE.md') ? readFileSync('ARCHITECTURE.md', 'utf8') : undefined
+    const built = new Set([...tree.keys()].map(roomOf).filter((room) => room !== undefined))
 
-    const missing = text === undefined ? [] : Object.keys(ROOMS).filter((room) => !text.includes(`${room}/`))
+    const missing = text === undefined ? [] : [...built].filter((room) => !text.includes(`${room}/`))
 
     expect(missing).toEqual([])
   })
