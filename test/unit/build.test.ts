@@ -21,7 +21,8 @@ const home = join(installed, 'node_modules', 'tollgate')
 const dist = join(home, 'dist')
 
 const built = (pattern: string) => globSync(pattern, { cwd: dist }).filter((path) => !path.includes('node_modules'))
-const isWorker = (path: string) => readFileSync(join(dist, path), 'utf8').includes('parentPort')
+/** Programs of their own, which begin to work when they are loaded. */
+const isProgram = (path: string) => /(^|\/)main\.js$|[-.]worker\.js$/.test(path)
 
 // As npm would install it: the package among its dependencies, below node_modules.
 beforeAll(async () => {
@@ -53,7 +54,7 @@ describe('dist', () => {
   })
 
   test('every file of it loads below node_modules, where Node does not strip types', async () => {
-    const files = built('**/*.js').filter((path) => !/(^|\/)main\.js$/.test(path) && !isWorker(path))
+    const files = built('**/*.js').filter((path) => !isProgram(path))
     const program = `for (const file of ${JSON.stringify(files)}) await import(${JSON.stringify(`${dist}/`)} + file)`
 
     const { stderr } = await run(process.execPath, ['--input-type=module', '--eval', program])
