@@ -1,0 +1,232 @@
+import { GatewayError } from '../../core/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import type { Caller, HeldCall, InputRequest, SendOptions, UpstreamStep } from './contract.ts'
+import { startClock, type CallClock, type CallDeadlines } from './rpc-clock.ts'
+import { canAnswer, neededCapability, toInputRequests } from './rpc-input.ts'
+import type { Outcome, RequestId, RpcPeer, ServerRequest } from './rpc-peer.ts'
+
+/** What a call needs of the other side: a link shared by all calls, or HTTP exchanges of its own. */
+export type CallPeer = Pick<RpcPeer, 'ask' | 'reply' | 'forget' | 'tell'>
+
+/** What a call borrows from its connection. */
+export interface CallDeps {
+  readonly peer: CallPeer
+  readonly server: string
+  readonly deadlines: CallDeadlines
+  readonly maxResultBytes: number
+  /** The modern envelope for this caller; undefined towards a legacy server. */
+  readonly toParams: (id: number) => JsonObject
+  readonly modern: boolean
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly onEnd: (id: number) => void
+}
+
+/** A question of a legacy server that waits for the caller. */
+interface Question {
+  readonly id: RequestId
+  readonly request: InputRequest
+  readonly bytes: number
+}
+
+/**
+ * One call on a shared link, from its request to its answer. It goes in steps: each ends with the answer or, on legacy servers, with
+ * questions for the caller; between two steps the call is parked, nobody is told anything and no clock runs.
+ */
+export class RpcCall {
+  readonly id: number
+  readonly #deps: CallDeps
+  readonly #step = { resolve: (_step: UpstreamStep) => {}, reject: (_error: unknown) => {}, open: false }
+  readonly #asked = new Map<string, Question>()
+  #handedOut = new Set<string>()
+  #caller: Caller
+  #clock: CallClock | undefined
+  #outcome: Outcome | undefined
+  #questions = 0
+  #released = false
+
+  constructor(options: SendOptions, deps: CallDeps) {
+    this.#deps = deps
+    this.#caller = options.caller
+    this.id = deps.peer.ask(options.method, deps.toParams, (outcome) => this.#finish(outcome))
+  }
+
+  get caller(): Caller {
+    return this.#caller
+  }
+
+  /** Waits for the next step on behalf of `caller`. */
+  next(caller: Caller): Promise<UpstreamStep> {
+    return new Promise((resolve, reject) => {
+      this.#caller = caller
+      Object.assign(this.#step, { resolve, reject, open: true })
+      if (caller.signal.aborted) return this.#abandon()
+      caller.signal.addEventListener('abort', this.#abandon)
+      this.#clock = startClock(this.#deps.deadlines, this.#deps.now, (after) => this.#expire(after))
+      this.#deliver()
+    })
+  }
+
+  /** A notification that belongs to this call. Parked or ended calls pass nothing on. */
+  notify(method: string, params: JsonObject): void {
+    if (!this.#step.open) return
+    this.#clock?.alive()
+    this.#caller.notify(method, params)
+  }
+
+  /** Bytes that belong to this call arrived. */
+  alive(): void {
+    if (this.#step.open) this.#clock?.alive()
+  }
+
+  canAnswer(request: InputRequest): boolean {
+    return this.#outcome === undefined && canAnswer(request, this.#caller.capabilities)
+  }
+
+  /** Puts a question of the server to the caller; questions that arrive together are handed out together. */
+  question({ id, method, params, bytes }: ServerRequest): void {
+    this.#clock?.alive()
+    this.#asked.set(`input-${++this.#questions}`, { id, request: { method, params }, bytes })
+    queueMicrotask(() => this.#deliver())
+  }
+
+  /** The server takes a question back. */
+  withdraw(id: RequestId): void {
+    for (const [key, question] of this.#asked) if (question.id === id) this.#asked.delete(key)
+  }
+
+  #deliver(): void {
+    if (!this.#step.open) return
+    if (this.#outcome !== undefined) return this.#hand(this.#outcome)
+    const fresh = [...this.#asked].filter(([key]) => !this.#handedOut.has(key))
+    if (fresh.length === 0) return
+    for (const [key] of fresh) this.#handedOut.add(key)
+    this.#pause()
+    this.#step.resolve({
+      kind: 'input',
+      requests: Object.fromEntries(fresh.map(([key, question]) => [key, question.request])),
+      bytes: fresh.reduce((sum, [, question]) => sum + question.bytes, 0),
+      held: this.#held(),
+    })
+  }
+
+  #held(): HeldCall {
+    let used = false
+    const once = (): boolean => (used ? false : (used = true))
+    return {
+      resume: async (responses, caller) => {
+        if (!once()) throw new GatewayError('session_not_found', 'this call was already continued or ended')
+        this.#answer(responses)
+        return await this.next(caller)
+      },
+      cancel: (reason) => {
+        if (!once()) return
+        this.#answer({})
+        this.#cancel(reason)
+      },
+    }
+  }
+
+  /** Gives each handed out question its answer, or an error when it has none. */
+  #answer(responses: Readonly<Record<string, Json>>): void {
+    for (const key of this.#handedOut) {
+      const question = this.#asked.get(key)
+      const result = Object.hasOwn(responses, key) ? responses[key] : undefined
+      this.#asked.delete(key)
+      if (question === undefined || this.#outcome !== undefined) continue
+      const unanswered = { error: { code: -32_603, message: 'the client gave no answer' } }
+      this.#deps.peer.reply(question.id, isJsonObject(result) ? { result } : unanswered)
+    }
+    this.#handedOut = new Set()
+  }
+
+  #finish(outcome: Outcome): void {
+    this.#outcome = outcome
+    this.#release()
+    this.#deliver()
+  }
+
+  #hand(outcome: Outcome): void {
+    this.#pause()
+    try {
+      this.#step.resolve(this.#toStep(outcome))
+    } catch (error) {
+      this.#step.reject(error)
+    }
+  }
+
+  #toStep(outcome: Outcome): UpstreamStep {
+    if (outcome.kind === 'failed') throw outcome.error
+    const { server, maxResultBytes, modern } = this.#deps
+    if (outcome.bytes > maxResultBytes) {
+      throw new GatewayError('upstream_too_large', `server "${server}" sent a result over ${maxResultBytes} bytes`)
+    }
+    if (outcome.kind === 'error' || !modern) return outcome
+    return this.#toModernStep(outcome.result, outcome.bytes)
+  }
+
+  #toModernStep(result: JsonObject, bytes: number): UpstreamStep {
+    const { server } = this.#deps
+    const invalid = new GatewayError('upstream_invalid', `server "${server}" sent a result of a kind that is not known here`)
+    const kind = result['resultType'] ?? 'complete'
+    if (kind === 'complete') return { kind: 'result', result, bytes }
+    // A value of an extension (a task, for instance) is the client's to understand when it declared extensions.
+    if (kind !== 'input_required') {
+      if (typeof kind === 'string' && this.#caller.capabilities['extensions'] !== undefined)
+        return { kind: 'result', result, bytes }
+      throw invalid
+    }
+    const requests = toInputRequests(result['inputRequests'])
+    const state = result['requestState']
+    if (requests === undefined || (state !== undefined && typeof state !== 'string')) throw invalid
+    for (const request of Object.values(requests)) this.#mustAnswer(request)
+    return { kind: 'input', requests, bytes, raw: result, ...(state === undefined ? {} : { state }) }
+  }
+
+  #mustAnswer(request: InputRequest): void {
+    if (canAnswer(request, this.#caller.capabilities)) return
+    const requiredCapabilities = neededCapability(request)
+    const message = `server "${this.#deps.server}" asks for input that this client did not declare it can give`
+    if (requiredCapabilities === undefined) throw new GatewayError('upstream_invalid', message)
+    throw new GatewayError('missing_capability', message, { details: { requiredCapabilities } })
+  }
+
+  #expire(after: keyof CallDeadlines): void {
+    const { server, deadlines } = this.#deps
+    const what = { firstByteMs: 'did not begin to answer', idleMs: 'went silent', totalMs: 'did not finish' }[after]
+    this.#fail(new GatewayError('upstream_timeout', `server "${server}" ${what} within ${deadlines[after]} ms`), 'timeout')
+  }
+
+  readonly #abandon = (): void => {
+    const cause: unknown = this.#caller.signal.reason
+    this.#fail(new GatewayError('abandoned', 'the caller cancelled this call', { cause }), 'cancelled by the caller')
+  }
+
+  #fail(error: GatewayError, reason: string): void {
+    this.#pause()
+    this.#answer({})
+    this.#cancel(reason)
+    this.#step.reject(error)
+  }
+
+  #cancel(reason: string): void {
+    if (this.#outcome !== undefined) return
+    this.#outcome = { kind: 'failed', error: new GatewayError('abandoned', `this call was ended: ${reason}`) }
+    this.#deps.peer.forget(this.id)
+    // That the link is gone already is no news: the connection closes on its own.
+    this.#deps.peer.tell('notifications/cancelled', { requestId: this.id, reason }).catch(() => undefined)
+    this.#release()
+  }
+
+  #pause(): void {
+    this.#step.open = false
+    this.#clock?.stop()
+    this.#caller.signal.removeEventListener('abort', this.#abandon)
+  }
+
+  #release(): void {
+    if (this.#released) return
+    this.#released = true
+    this.#deps.onEnd(this.id)
+  }
+}
