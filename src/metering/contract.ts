@@ -17,7 +17,20 @@ export interface Ledger {
 }
 
 /** Columns of the ledger by which usage is grouped and filtered. */
-export const USAGE_DIMENSIONS = ['org', 'team', 'project', 'agent', 'user', 'session', 'catalog', 'server', 'target', 'kind', 'status', 'method'] as const
+export const USAGE_DIMENSIONS = [
+  'org',
+  'team',
+  'project',
+  'agent',
+  'user',
+  'session',
+  'catalog',
+  'server',
+  'target',
+  'kind',
+  'status',
+  'method',
+] as const
 export type UsageDimension = (typeof USAGE_DIMENSIONS)[number]
 
 /** A question about usage. Times are milliseconds since the epoch; `to` is exclusive. */
@@ -41,7 +54,8 @@ export interface UsageRow {
   readonly avgUpstreamMs: number
   readonly requestBytes: number
   readonly responseBytes: number
-  readonly nanoUsd: number
+  /** Exact; decimal text when a double cannot hold it. */
+  readonly nanoUsd: number | string
   /** Calls whose price is unknown; never counted as zero silently. */
   readonly unpriced: number
 }

@@ -1,0 +1,63 @@
+import type { Entry } from '../core/entry.ts'
+import { ENTRY_FIELDS } from './journal-line.ts'
+
+/** Each step of the schema, in order; a step that shipped is never edited. */
+export const LEDGER_STEPS: readonly string[] = [
+  `CREATE TABLE entry (
+     id TEXT NOT NULL,
+     attempt INTEGER NOT NULL,
+     at INTEGER NOT NULL,
+     kind TEXT NOT NULL,
+     method TEXT NOT NULL,
+     issuer TEXT,
+     subject TEXT,
+     principal_kind TEXT,
+     org TEXT,
+     team TEXT,
+     project TEXT,
+     agent TEXT,
+     user TEXT,
+     session TEXT,
+     catalog TEXT,
+     revision TEXT,
+     decision TEXT,
+     reason TEXT,
+     rule TEXT,
+     server TEXT,
+     target TEXT,
+     upstream_target TEXT,
+     definition_digest TEXT,
+     arguments_digest TEXT,
+     status TEXT NOT NULL,
+     error TEXT,
+     era TEXT,
+     trace_id TEXT,
+     duration_ms REAL,
+     gateway_ms REAL,
+     queue_ms REAL,
+     guard_ms REAL,
+     upstream_ms REAL,
+     request_bytes INTEGER,
+     response_bytes INTEGER,
+     nano_usd INTEGER,
+     price_version TEXT,
+     labels TEXT,
+     UNIQUE (id, attempt)
+   ) STRICT;
+   CREATE INDEX entry_at ON entry (at);
+   CREATE INDEX entry_team_at ON entry (team, at);
+   CREATE TABLE journal_position (
+     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+     segment INTEGER NOT NULL,
+     "offset" INTEGER NOT NULL
+   ) STRICT;
+   INSERT INTO journal_position VALUES (1, 1, 0);`,
+]
+
+/** The column that holds a field of an entry. */
+export function columnOf(field: keyof Entry): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+/** Columns of the table, in the order of a journal line. */
+export const ENTRY_COLUMNS: readonly string[] = ENTRY_FIELDS.map(columnOf)

@@ -1,0 +1,129 @@
+// The ledger: journal first, index behind. An entry is durable when its line stands in the journal (journal.ts); a thread of its own reads
+// the journal into SQLite and answers questions (ledger-worker.ts). Nothing an exchange waits for touches the database.
+import { join } from 'node:path'
+import type { Entry } from '../core/entry.ts'
+import type { Report } from '../core/events.ts'
+import { type FolderLock, lockFolder } from '../store/folder-lock.ts'
+import type { EntryQuery, Ledger, UsageQuery, UsageRow } from './contract.ts'
+import { DISK, Journal, type JournalFiles, unavailable } from './journal.ts'
+import { encodeEntry } from './journal-line.ts'
+import { listSegments } from './journal-reader.ts'
+import { LedgerClient } from './ledger-client.ts'
+
+/** How a ledger is opened. `now` is monotonic milliseconds; files and bounds are for tests and large machines. */
+export interface LedgerOptions {
+  /** The state folder; the ledger lives in `ledger/` inside. */
+  readonly directory: string
+  readonly durability: 'process' | 'strict'
+  readonly report: Report
+  readonly now: () => number
+  readonly files?: JournalFiles
+  readonly segmentBytes?: number
+  readonly queueBytes?: number
+  readonly waitMs?: number
+  readonly retryMs?: number
+  /** Bytes of journal that may wait for the index; past it no work is begun. */
+  readonly backlogBytes?: number
+}
+
+/** How the ledger is doing, for metrics and readiness. */
+export interface LedgerStatus {
+  readonly writable: boolean
+  readonly reason?: string
+  /** Bytes of entries in memory, not yet durable. */
+  readonly queuedBytes: number
+  /** Bytes of journal that are durable and not yet indexed. */
+  readonly backlogBytes: number
+  /** For how long the index has been behind, in milliseconds. */
+  readonly lagMs: number
+  /** Lines that were no entries and were kept aside. */
+  readonly corruptLines: number
+}
+
+/** The ledger of one process, in one folder. */
+export interface JournalLedger extends Ledger {
+  status(): LedgerStatus
+}
+
+/** Opens the ledger of a state folder for this process alone; throws when another process has it. */
+export async function createLedger(options: LedgerOptions): Promise<JournalLedger> {
+  const directory = join(options.directory, 'ledger')
+  const lock = lockFolder(directory, process.pid)
+  try {
+    const client = await LedgerClient.start({ directory, report: options.report, now: options.now })
+    return new OpenLedger(options, { directory, lock, client })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+class OpenLedger implements JournalLedger {
+  readonly #journal: Journal
+  readonly #client: LedgerClient
+  readonly #lock: FolderLock
+  readonly #backlogLimit: number
+
+  constructor(options: LedgerOptions, parts: { directory: string; lock: FolderLock; client: LedgerClient }) {
+    const { directory, lock, client } = parts
+    this.#lock = lock
+    this.#client = client
+    this.#backlogLimit = options.backlogBytes ?? 1_073_741_824
+    // Never write into a segment of an earlier process: its last line may be torn.
+    const first = Math.max(client.position.segment, ...listSegments(directory)) + 1
+    this.#journal = new Journal({
+      directory,
+      first,
+      durability: options.durability,
+      files: options.files ?? DISK,
+      monotonic: options.now,
+      onWritten: (end, bytes) => client.written(end, bytes),
+      onFailure: (error) => options.report({ type: 'ledger-unavailable', reason: error.message }),
+      ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+      ...(options.queueBytes === undefined ? {} : { queueBytes: options.queueBytes }),
+      ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
+      ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
+    })
+    client.written({ segment: first, offset: 0 }, 0)
+  }
+
+  record(entry: Entry): Promise<void> {
+    return this.#journal.append(encodeEntry(entry))
+  }
+
+  assertWritable(): void {
+    if (this.#journal.failure !== undefined) throw this.#journal.failure
+    if (this.#client.backlogBytes > this.#backlogLimit) throw unavailable('the index of the ledger is too far behind its journal')
+  }
+
+  query(query: UsageQuery): Promise<readonly UsageRow[]> {
+    this.#journal.flush()
+    return this.#client.usage(query)
+  }
+
+  entries(query: EntryQuery): Promise<readonly Entry[]> {
+    this.#journal.flush()
+    return this.#client.entries(query)
+  }
+
+  status(): LedgerStatus {
+    const { failure, queuedBytes } = this.#journal
+    const { backlogBytes, lagMs, corruptLines } = this.#client
+    const isBehind = backlogBytes > this.#backlogLimit
+    const reason = failure?.message ?? (isBehind ? 'the index of the ledger is too far behind its journal' : undefined)
+    return {
+      writable: reason === undefined,
+      ...(reason === undefined ? {} : { reason }),
+      queuedBytes,
+      backlogBytes,
+      lagMs,
+      corruptLines,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#journal.close()
+    await this.#client.close()
+    this.#lock.release()
+  }
+}
