@@ -86,7 +86,7 @@ export class RpcCall {
   /** Puts a question of the server to the caller; questions that arrive together are handed out together. */
   question({ id, method, params, bytes }: ServerRequest): void {
     this.#clock?.alive()
-    this.#asked.set(`input-${++this.#questions}`, { id, request: { method, params }, bytes })
+    this.#asked.set(`input-${++this.#questions}`, { id, request: { method, params: withoutToken(params) }, bytes })
     queueMicrotask(() => this.#deliver())
   }
 
@@ -229,4 +229,12 @@ export class RpcCall {
     this.#released = true
     this.#deps.onEnd(this.id)
   }
+}
+
+/** A progress token in a question is for a client that talks to the server itself; the caller's progress on an answer is not passed on. */
+function withoutToken(params: JsonObject): JsonObject {
+  if (!isJsonObject(params['_meta'])) return params
+  const { progressToken: _token, ...meta } = params['_meta']
+  const { _meta, ...rest } = params
+  return Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta }
 }
