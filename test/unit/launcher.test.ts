@@ -8,11 +8,11 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 const PROGRAM = `
-process.stdout.write('args ' + process.argv.slice(2).join(',') + '\\n')
 if (process.argv[2] === 'wait') {
   const timer = setInterval(() => {}, 1000)
   process.on('SIGTERM', () => { clearInterval(timer); process.exitCode = 7 })
 } else process.exitCode = 3
+process.stdout.write('args ' + process.argv.slice(2).join(',') + '\\n')
 `
 
 let root = ''
