@@ -4,8 +4,14 @@ import { Expression, Glob, Id } from './reference.ts'
 
 const Arguments = z.strictObject({
   hide: z.array(z.string().min(1)).default([]).meta({ description: 'Arguments a client neither sees nor may send.' }),
-  set: z.record(z.string(), z.json()).default({}).meta({ description: 'Arguments always sent with this value; hidden from the client.' }),
-  default: z.record(z.string(), z.json()).default({}).meta({ description: 'Values sent when the client gives none; the argument becomes optional.' }),
+  set: z
+    .record(z.string(), z.json())
+    .default({})
+    .meta({ description: 'Arguments always sent with this value; hidden from the client.' }),
+  default: z
+    .record(z.string(), z.json())
+    .default({})
+    .meta({ description: 'Values sent when the client gives none; the argument becomes optional.' }),
 })
 
 const PriceUsd = z.strictObject({
@@ -15,26 +21,53 @@ const PriceUsd = z.strictObject({
 const ToolRule = z
   .strictObject({
     server: Id.meta({ description: 'The upstream: the name of a file in servers/.' }),
-    tool: z.string().min(1).max(256).optional().meta({ description: 'One tool by its upstream name; the fields below "as" may then rename and re-describe it.' }),
+    tool: z
+      .string()
+      .min(1)
+      .max(256)
+      .optional()
+      .meta({ description: 'One tool by its upstream name; the fields below "as" may then rename and re-describe it.' }),
     allow: z.array(Glob).optional().meta({ description: 'Tools shown, by glob. Nothing is shown without allow or tool.' }),
     deny: z.array(Glob).default([]).meta({ description: 'Tools never shown by this rule, whatever allow says.' }),
-    prefix: z.union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)]).optional().meta({ description: 'true: always prefix with the server id; a string: with that; absent: only on collision.' }),
-    as: z.string().regex(/^[a-zA-Z0-9_-]{1,48}$/, 'must be 1 to 48 of a-z, A-Z, 0-9, "_" and "-"').optional().meta({ description: 'The name clients see.' }),
+    prefix: z
+      .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)])
+      .optional()
+      .meta({ description: 'true: always prefix with the server id; a string: with that; absent: only on collision.' }),
+    as: z
+      .string()
+      .regex(/^[a-zA-Z0-9_-]{1,48}$/, 'must be 1 to 48 of a-z, A-Z, 0-9, "_" and "-"')
+      .optional()
+      .meta({ description: 'The name clients see.' }),
     title: z.string().min(1).max(256).optional(),
     description: z.string().min(1).max(8192).optional(),
     arguments: Arguments.optional(),
-    when: Expression.optional().meta({ description: 'CEL over principal, args, tool and time; the call is refused when it is not true.' }),
-    labels: z.record(z.string().min(1).max(64), z.string().max(256)).optional().meta({ description: 'Free labels, written to the ledger with every call.' }),
+    when: Expression.optional().meta({
+      description: 'CEL over principal, args, tool and time; the call is refused when it is not true.',
+    }),
+    labels: z
+      .record(z.string().min(1).max(64), z.string().max(256))
+      .optional()
+      .meta({ description: 'Free labels, written to the ledger with every call.' }),
     price: PriceUsd.optional().meta({ description: 'What one call costs; written to the ledger.' }),
     limits: CallLimits.optional(),
     timeoutMs: z.int().min(1).max(3_600_000).optional().meta({ description: 'Deadline of one call, in milliseconds.' }),
-    maxResultTokens: z.int().min(1).max(10_000_000).optional().meta({ description: 'Longer results are shortened to about this many tokens (4 bytes each) and marked.' }),
+    maxResultTokens: z
+      .int()
+      .min(1)
+      .max(10_000_000)
+      .optional()
+      .meta({ description: 'Longer results are shortened to about this many tokens (4 bytes each) and marked.' }),
     maxResultBytes: z.int().min(1).max(104_857_600).optional().meta({ description: 'Larger results are refused.' }),
   })
-  .refine((rule) => (rule.tool === undefined) !== (rule.allow === undefined), { message: 'needs exactly one of "tool" and "allow"' })
-  .refine((rule) => rule.tool !== undefined || (rule.as === undefined && rule.title === undefined && rule.description === undefined), {
-    message: '"as", "title" and "description" need "tool": they cannot hold for several tools at once',
+  .refine((rule) => (rule.tool === undefined) !== (rule.allow === undefined), {
+    message: 'needs exactly one of "tool" and "allow"',
   })
+  .refine(
+    (rule) => rule.tool !== undefined || (rule.as === undefined && rule.title === undefined && rule.description === undefined),
+    {
+      message: '"as", "title" and "description" need "tool": they cannot hold for several tools at once',
+    },
+  )
 
 const ListRule = z.strictObject({
   server: Id,
@@ -64,7 +97,11 @@ export const Catalog = z.strictObject({
   title: z.string().min(1).max(128),
   for: AudienceFor.meta({ description: 'Who may use the catalog: every part that is given must hold. {} means every caller.' }),
   description: z.string().max(1024).optional(),
-  instructions: z.string().max(8192).optional().meta({ description: 'Told to clients instead of the instructions of the upstreams.' }),
+  instructions: z
+    .string()
+    .max(8192)
+    .optional()
+    .meta({ description: 'Told to clients instead of the instructions of the upstreams.' }),
   tools: z.array(ToolRule).max(2000).default([]),
   prompts: z.array(ListRule).max(500).default([]),
   resources: z.array(ResourceRule).max(500).default([]),

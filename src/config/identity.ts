@@ -2,8 +2,13 @@ import { z } from 'zod'
 import { Expression } from './reference.ts'
 
 const Pointer = z.string().regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer such as "/realm/team"')
-const ClaimSource = z.union([Pointer, z.strictObject({ cel: Expression.meta({ description: 'CEL over claims; answers the value.' }) })])
-const Claim = z.union([ClaimSource, z.array(ClaimSource).min(1)]).meta({ description: 'A JSON pointer into the claims, { "cel": ... }, or a list of them: the first that answers wins.' })
+const ClaimSource = z.union([
+  Pointer,
+  z.strictObject({ cel: Expression.meta({ description: 'CEL over claims; answers the value.' }) }),
+])
+const Claim = z
+  .union([ClaimSource, z.array(ClaimSource).min(1)])
+  .meta({ description: 'A JSON pointer into the claims, { "cel": ... }, or a list of them: the first that answers wins.' })
 
 const Claims = z.strictObject({
   kind: Claim.optional(),
@@ -26,18 +31,27 @@ const Keys = z.union([
   z.strictObject({ url: z.url({ protocol: /^https?$/ }).meta({ description: 'JWKS URL.' }) }),
   z.strictObject({ keys: z.array(z.record(z.string(), z.json())).min(1).meta({ description: 'Static public keys (JWK).' }) }),
   z.strictObject({ file: z.string().min(1).meta({ description: 'A JWKS file, read again on reload.' }) }),
-  z.strictObject({ discovery: z.literal(true).meta({ description: 'Read jwks_uri from the OpenID or RFC 8414 metadata of the issuer.' }) }),
+  z.strictObject({
+    discovery: z.literal(true).meta({ description: 'Read jwks_uri from the OpenID or RFC 8414 metadata of the issuer.' }),
+  }),
 ])
 
 const Issuer = z.strictObject({
   issuer: z.string().min(1).meta({ description: 'Exact "iss".' }),
-  audience: z.array(z.string().min(1)).min(1).optional().meta({ description: 'Accepted "aud" values. Absent: the URL of the MCP endpoint called, nothing else (RFC 8707).' }),
+  audience: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .meta({ description: 'Accepted "aud" values. Absent: the URL of the MCP endpoint called, nothing else (RFC 8707).' }),
   algorithms: z.array(Algorithm).min(1).default(['RS256', 'ES256']),
   jwks: Keys,
   type: z.string().optional().meta({ description: 'Required "typ" header, for instance "at+jwt" (RFC 9068).' }),
   skewSeconds: z.int().min(0).max(300).default(60),
   maxLifetimeSeconds: z.int().min(1).optional().meta({ description: 'Refuse tokens that live longer than this.' }),
-  requiredScopes: z.array(z.string().min(1)).default([]).meta({ description: 'Scopes every call needs; a token without them gets 403 insufficient_scope.' }),
+  requiredScopes: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'Scopes every call needs; a token without them gets 403 insufficient_scope.' }),
   claims: Claims.prefault({}),
 })
 export type Issuer = z.infer<typeof Issuer>
@@ -53,13 +67,23 @@ const AnonymousPrincipal = z.strictObject({
 export const Identity = z.strictObject({
   issuers: z.array(Issuer).default([]),
   apiKeys: z.boolean().default(true).meta({ description: 'Accept keys made with "tollgate keys create".' }),
-  anonymous: AnonymousPrincipal.optional().meta({ description: 'Accept calls without a credential as this principal. Absent: never.' }),
-  revocations: z.string().default('revocations.json').meta({ description: 'Deny list file; relative to tollgate.json. Hot-reloaded.' }),
+  anonymous: AnonymousPrincipal.optional().meta({
+    description: 'Accept calls without a credential as this principal. Absent: never.',
+  }),
+  revocations: z
+    .string()
+    .default('revocations.json')
+    .meta({ description: 'Deny list file; relative to tollgate.json. Hot-reloaded.' }),
   jwks: z
     .strictObject({
       cooldownMs: z.int().min(0).max(3_600_000).default(30_000),
       maxAgeMs: z.int().min(1_000).max(86_400_000).default(600_000),
-      staleMs: z.int().min(0).max(604_800_000).default(3_600_000).meta({ description: 'How long known keys keep working when the issuer cannot be reached.' }),
+      staleMs: z
+        .int()
+        .min(0)
+        .max(604_800_000)
+        .default(3_600_000)
+        .meta({ description: 'How long known keys keep working when the issuer cannot be reached.' }),
       timeoutMs: z.int().min(1).max(30_000).default(2_000),
     })
     .prefault({}),
@@ -71,7 +95,10 @@ export type Identity = z.infer<typeof Identity>
 export const Revocations = z.strictObject({
   $schema: z.string().optional(),
   jti: z.array(z.string().min(1)).default([]).meta({ description: 'Token ids ("jti") and API key ids.' }),
-  subjects: z.array(z.strictObject({ issuer: z.string().min(1).optional(), subject: z.string().min(1) })).default([]).meta({ description: 'Subjects, at one issuer or at every one.' }),
+  subjects: z
+    .array(z.strictObject({ issuer: z.string().min(1).optional(), subject: z.string().min(1) }))
+    .default([])
+    .meta({ description: 'Subjects, at one issuer or at every one.' }),
 })
 export type Revocations = z.infer<typeof Revocations>
 

@@ -23,7 +23,12 @@ export type Credential = z.infer<typeof Credential>
 const Timeouts = z.strictObject({
   connectMs: z.int().min(1).max(60_000).default(3_000),
   firstByteMs: z.int().min(1).max(3_600_000).default(30_000),
-  idleMs: z.int().min(1).max(3_600_000).default(60_000).meta({ description: 'Longest silence within an answer; progress resets it.' }),
+  idleMs: z
+    .int()
+    .min(1)
+    .max(3_600_000)
+    .default(60_000)
+    .meta({ description: 'Longest silence within an answer; progress resets it.' }),
   totalMs: z.int().min(1).max(3_600_000).default(300_000),
   listMs: z.int().min(1).max(60_000).default(5_000).meta({ description: 'For fetching what the server offers.' }),
 })
@@ -33,9 +38,13 @@ const shared = {
   title: z.string().max(128).optional(),
   description: z.string().max(1024).optional(),
   enabled: z.boolean().default(true),
-  era: z.enum(['auto', 'modern', 'legacy']).default('auto').meta({ description: 'Protocol era: detected, or pinned to modern (2026-07-28) or legacy (2025-11-25 and before).' }),
+  era: z
+    .enum(['auto', 'modern', 'legacy'])
+    .default('auto')
+    .meta({ description: 'Protocol era: detected, or pinned to modern (2026-07-28) or legacy (2025-11-25 and before).' }),
   sharing: z.enum(['auto', 'shared', 'principal']).default('auto').meta({
-    description: 'Whether callers share one upstream session or process. auto: shared, but a session of its own for a caller whose client answers server requests (HTTP).',
+    description:
+      'Whether callers share one upstream session or process. auto: shared, but a session of its own for a caller whose client answers server requests (HTTP).',
   }),
   timeouts: Timeouts.prefault({}),
   concurrency: z
@@ -57,12 +66,22 @@ const shared = {
       eventBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),
       lineBytes: z.int().min(1).max(1_073_741_824).default(10_485_760),
       stderrBytesPerSecond: z.int().min(1).max(104_857_600).default(65_536),
-      definitions: z.int().min(1).max(100_000).default(500).meta({ description: 'Tools, prompts, resources and templates kept, of each kind.' }),
+      definitions: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(500)
+        .meta({ description: 'Tools, prompts, resources and templates kept, of each kind.' }),
       descriptionBytes: z.int().min(1).max(1_048_576).default(8_192),
       pages: z.int().min(1).max(1000).default(64),
     })
     .prefault({}),
-  refreshMs: z.int().min(1_000).max(86_400_000).default(300_000).meta({ description: 'What the server offers is asked again this often, besides its own change notices.' }),
+  refreshMs: z
+    .int()
+    .min(1_000)
+    .max(86_400_000)
+    .default(300_000)
+    .meta({ description: 'What the server offers is asked again this often, besides its own change notices.' }),
   labels: z.record(z.string().min(1).max(64), z.string().max(256)).default({}),
 }
 
@@ -76,13 +95,30 @@ const HttpServer = z.strictObject({ type: z.literal('http'), ...remote, ...share
 const SseServer = z.strictObject({ type: z.literal('sse'), ...remote, ...shared })
 const StdioServer = z.strictObject({
   type: z.literal('stdio'),
-  command: z.string().min(1).meta({ description: 'An executable: absolute, or a bare name looked up on PATH and resolved at load. Never a shell line.' }),
+  command: z
+    .string()
+    .min(1)
+    .meta({ description: 'An executable: absolute, or a bare name looked up on PATH and resolved at load. Never a shell line.' }),
   args: z.array(z.string()).default([]),
   cwd: z.string().optional(),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}).meta({ description: 'Environment of the child: fixed values, or "env:NAME" and "file:PATH" references. Nothing else is inherited but PATH, HOME, LANG, TZ, TMPDIR and the names in inherit.' }),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
+    .default({})
+    .meta({
+      description:
+        'Environment of the child: fixed values, or "env:NAME" and "file:PATH" references. Nothing else is inherited but PATH, HOME, LANG, TZ, TMPDIR and the names in inherit.',
+    }),
   inherit: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)).default([]),
-  allowInterpreterFlags: z.boolean().default(false).meta({ description: 'Permit "-c" and "-e" one-liners of shells and interpreters. Logged at every start.' }),
-  idleMs: z.int().min(1_000).max(86_400_000).default(600_000).meta({ description: 'A child without calls is ended after this long, and started again when needed.' }),
+  allowInterpreterFlags: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Permit "-c" and "-e" one-liners of shells and interpreters. Logged at every start.' }),
+  idleMs: z
+    .int()
+    .min(1_000)
+    .max(86_400_000)
+    .default(600_000)
+    .meta({ description: 'A child without calls is ended after this long, and started again when needed.' }),
   ...shared,
 })
 

@@ -217,7 +217,7 @@ function fromCel(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString()
   if (typeof value !== 'object' || value === null) return value
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return String(value)
+  if (prototype !== Object.prototype && prototype !== null) throw new Error('the expression answers a value JSON cannot hold')
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fromCel(member)]))
 }
 

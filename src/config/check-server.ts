@@ -1,0 +1,95 @@
+import { delimiter, resolve } from 'node:path'
+import type { Fault } from './explain-issues.ts'
+import type { Environment } from './interpolate.ts'
+import { valueAt } from './schema-walk.ts'
+import { resolveCommand } from './resolve-command.ts'
+import type { Server, StdioServer } from './server.ts'
+
+const SECRET_HEADER =
+  /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-auth-token|x-access-token|private-token|x-goog-api-key)$/i
+const SECRET_PARAMETER =
+  /^(api[-_]?key|key|token|access[-_]?token|auth|secret|client[-_]?secret|password|passwd|pwd|sig|signature)$/i
+const SECRET_VARIABLE = /(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|ACCESS_KEY|CREDENTIALS?|PAT)$/i
+const SECRET_VALUE = /^(sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|-----BEGIN )/
+
+/** Where a registration is read: the folder relative paths start from, and the environment. `raw` is the file before interpolation. */
+export interface ServerContext {
+  readonly folder: string
+  readonly env: Environment
+  readonly raw: unknown
+}
+
+/** Checks what a schema cannot say of a registration, and makes its command and folder absolute. */
+export function checkServer(server: Server, context: ServerContext): { value: Server; faults: readonly Fault[] } {
+  if (server.type !== 'stdio')
+    return {
+      value: server,
+      faults: [...urlFaults(server.url, ['url']), ...headerFaults(server.headers), ...credentialFaults(server)],
+    }
+  const command = resolveCommand({
+    ...server,
+    searchPath: context.env['PATH'] ?? `/usr/local/bin${delimiter}/usr/bin${delimiter}/bin`,
+  })
+  const cwd = resolve(context.folder, server.cwd ?? '.')
+  const faults = variableFaults(server, context.raw)
+  if ('path' in command) return { value: { ...server, command: command.path, cwd }, faults }
+  const path = command.argument === undefined ? ['command'] : ['args', command.argument]
+  return { value: server, faults: [{ path, message: command.fault }, ...faults] }
+}
+
+function urlFaults(text: string, path: readonly string[]): Fault[] {
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') {
+    return [
+      {
+        path,
+        message:
+          'the URL carries a user name or password: move it to "credential", for instance { "type": "basic", "username": "...", "password": "env:NAME" }',
+      },
+    ]
+  }
+  const parameter = [...url.searchParams.keys()].find((name) => SECRET_PARAMETER.test(name))
+  if (parameter === undefined) return []
+  return [
+    {
+      path,
+      message: `the URL carries a secret in "${parameter}": send it as a header with "credential": { "type": "header", "name": "...", "value": "env:NAME" }`,
+    },
+  ]
+}
+
+function headerFaults(headers: Readonly<Record<string, string>>): Fault[] {
+  return Object.entries(headers)
+    .filter(([name, value]) => SECRET_HEADER.test(name) || SECRET_VALUE.test(value))
+    .map(([name]) => {
+      const kind = /^authorization$/i.test(name)
+        ? '{ "type": "bearer", "token": "env:NAME" }'
+        : `{ "type": "header", "name": "${name}", "value": "env:NAME" }`
+      return {
+        path: ['headers', name],
+        part: 'key',
+        message: `the header ${name} carries a secret: write "credential": ${kind} instead`,
+      }
+    })
+}
+
+function credentialFaults(server: Exclude<Server, StdioServer>): Fault[] {
+  const { credential } = server
+  return credential?.type === 'client_credentials' ? urlFaults(credential.tokenUrl, ['credential', 'tokenUrl']) : []
+}
+
+/** A secret of a child is named, so that it is neither in the file nor in the configuration held in memory. */
+function variableFaults(server: StdioServer, raw: unknown): Fault[] {
+  return Object.entries(server.env)
+    .filter(
+      ([name, value]) => value !== '' && !/^(env|file):/.test(value) && (SECRET_VARIABLE.test(name) || SECRET_VALUE.test(value)),
+    )
+    .map(([name]) => {
+      const written = valueAt(raw, ['env', name])
+      const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)/.exec(typeof written === 'string' ? written : '')?.[1] ?? name
+      return {
+        path: ['env', name],
+        message: `${name} looks like a secret: write "env:${variable}" or "file:PATH" instead of its value`,
+      }
+    })
+}
