@@ -1,0 +1,162 @@
+// Counters of calls. A rate is a sliding window over the moments of the last calls: in any 60 seconds at most `max` are admitted, and the
+// wait that is named is exact, because it ends when the oldest counted call leaves the window. Each counter keeps its moments in a ring that
+// grows with use and never beyond `max`. One call is admitted by all of its rules or counted by none.
+import type { Admission, Limiter, LimitRule } from './contract.ts'
+
+const WINDOW_MS = 60_000
+const SWEEP_MS = 60_000
+const ROOM_MS = 1_000
+/** Counters of rates in memory. Callers choose session names, so their number needs a bound. */
+const MAX_WINDOWS = 100_000
+const NOTHING_TO_RELEASE: Admission = { admitted: true, release: () => undefined }
+
+/** What the limiter borrows: monotonic milliseconds. */
+export interface LimiterDeps {
+  now(): number
+  readonly maxWindows?: number
+}
+
+/** Counters in the memory of this process, dropped when idle. */
+export function createLimiter(deps: LimiterDeps): Limiter & { readonly size: number } {
+  return new MemoryLimiter(deps)
+}
+
+class MemoryLimiter implements Limiter {
+  readonly #deps: LimiterDeps
+  readonly #rates = new Map<string, Window>()
+  readonly #concurrent = new Map<string, number>()
+  #sweepAt: number
+  #roomAt = Number.NEGATIVE_INFINITY
+
+  constructor(deps: LimiterDeps) {
+    this.#deps = deps
+    this.#sweepAt = deps.now() + SWEEP_MS
+  }
+
+  /** Number of counters in memory. */
+  get size(): number {
+    return this.#rates.size + this.#concurrent.size
+  }
+
+  admit(rules: readonly LimitRule[]): Admission {
+    if (rules.length === 0) return NOTHING_TO_RELEASE
+    const now = this.#deps.now()
+    this.#sweep(now)
+    const refusal = this.#refuse(rules, now)
+    if (refusal !== undefined) return refusal
+    const held: string[] = []
+    for (const rule of rules) {
+      if (rule.kind === 'rate') this.#window(rule.key).add(now, rule.max)
+      else held.push(rule.key)
+    }
+    for (const key of held) this.#concurrent.set(key, (this.#concurrent.get(key) ?? 0) + 1)
+    return held.length === 0 ? NOTHING_TO_RELEASE : { admitted: true, release: this.#releaseOnce(held) }
+  }
+
+  peek(rule: LimitRule): { readonly used: number } {
+    if (rule.kind === 'concurrent') return { used: this.#concurrent.get(rule.key) ?? 0 }
+    return { used: this.#rates.get(rule.key)?.count(this.#deps.now()) ?? 0 }
+  }
+
+  /** The rule with the longest wait, so that who comes back then is not refused by the next one. */
+  #refuse(rules: readonly LimitRule[], now: number): Admission | undefined {
+    let refusal: Extract<Admission, { admitted: false }> | undefined
+    for (const rule of rules) {
+      const retryAfterSeconds = this.#waitOf(rule, now)
+      if (retryAfterSeconds > (refusal?.retryAfterSeconds ?? 0)) refusal = { admitted: false, rule, retryAfterSeconds }
+    }
+    return refusal
+  }
+
+  /** Whole seconds until the rule would admit a call; 0 when it does now. When a running call ends cannot be known: one second. */
+  #waitOf(rule: LimitRule, now: number): number {
+    if (rule.kind === 'concurrent') return (this.#concurrent.get(rule.key) ?? 0) < rule.max ? 0 : 1
+    const window = this.#rates.get(rule.key)
+    if (window === undefined) return this.#hasRoom(now) ? 0 : 1
+    return Math.ceil(window.waitMs(now, rule.max) / 1_000)
+  }
+
+  /** At the bound, counters of a single call make room, at most once a second; when that is not enough, new counters wait. */
+  #hasRoom(now: number): boolean {
+    const max = this.#deps.maxWindows ?? MAX_WINDOWS
+    if (this.#rates.size < max) return true
+    if (now < this.#roomAt) return false
+    this.#roomAt = now + ROOM_MS
+    this.#drop(now, 1)
+    return this.#rates.size < max
+  }
+
+  #window(key: string): Window {
+    const known = this.#rates.get(key)
+    if (known !== undefined) return known
+    const window = new Window()
+    this.#rates.set(key, window)
+    return window
+  }
+
+  #releaseOnce(keys: readonly string[]): () => void {
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      for (const key of keys) {
+        const left = (this.#concurrent.get(key) ?? 1) - 1
+        if (left > 0) this.#concurrent.set(key, left)
+        else this.#concurrent.delete(key)
+      }
+    }
+  }
+
+  #sweep(now: number): void {
+    if (now < this.#sweepAt) return
+    this.#sweepAt = now + SWEEP_MS
+    this.#drop(now, 0)
+  }
+
+  #drop(now: number, atMost: number): void {
+    for (const [key, window] of this.#rates) if (window.count(now) <= atMost) this.#rates.delete(key)
+  }
+}
+
+/** The moments of the calls in the last minute, oldest first, in a ring. */
+class Window {
+  #moments = new Float64Array(8)
+  #start = 0
+  #length = 0
+
+  count(now: number): number {
+    this.#forget(now)
+    return this.#length
+  }
+
+  /** Milliseconds until one more call fits under `max`. A limit may have been lowered since: then several must leave first. */
+  waitMs(now: number, max: number): number {
+    const excess = this.count(now) - max
+    return excess < 0 ? 0 : this.#at(excess) + WINDOW_MS - now
+  }
+
+  add(now: number, max: number): void {
+    if (this.#length === this.#moments.length) this.#grow(max)
+    this.#moments[(this.#start + this.#length) % this.#moments.length] = now
+    this.#length += 1
+  }
+
+  #at(place: number): number {
+    return this.#moments[(this.#start + place) % this.#moments.length] ?? 0
+  }
+
+  /** A moment exactly one window old is out: [now - 60 s, now) and [now, now + 60 s) share no call. */
+  #forget(now: number): void {
+    while (this.#length > 0 && this.#at(0) + WINDOW_MS <= now) {
+      this.#start = (this.#start + 1) % this.#moments.length
+      this.#length -= 1
+    }
+  }
+
+  #grow(max: number): void {
+    const larger = new Float64Array(Math.max(8, Math.min(this.#length * 2, Math.max(max, this.#length + 1))))
+    for (let place = 0; place < this.#length; place += 1) larger[place] = this.#at(place)
+    this.#moments = larger
+    this.#start = 0
+  }
+}
