@@ -33,7 +33,7 @@ export async function startJwksServer(keys: readonly JWK[] = []): Promise<JwksSe
     mode: 'keys',
     documents: new Map(),
     requests: [],
-    release: () => held.splice(0).forEach((send) => send()),
+    release: () => held.splice(0).forEach((answerNow) => answerNow()),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       await new Promise<void>((done) => server.close(() => done()))
