@@ -45,29 +45,46 @@ test('item, catalog and gateway each give their own counters, in words', () => {
 
 describe('who shares a counter', () => {
   test.each([
-    ['everybody on the catalog', 'catalog', identity({ team: 'a' }), identity({ subject: 'x', team: 'b' }), true],
-    ['one team', 'team', identity({ team: 'a' }), identity({ subject: 'x', team: 'a' }), true],
-    ['two teams', 'team', identity({ team: 'a' }), identity({ team: 'b' }), false],
-    [
-      'teams of the same name in two organisations',
-      'team',
-      identity({ org: 'o', team: 'a' }),
-      identity({ org: 'p', team: 'a' }),
-      false,
-    ],
-    ['callers without a team', 'team', identity(), identity({ subject: 'x' }), true],
-    ['a team called null and callers without one', 'team', identity({ team: 'null' }), identity(), false],
-    [
-      'names that only look alike when joined',
-      'team',
-      identity({ org: 'a","b', team: 'c' }),
-      identity({ org: 'a', team: 'b","c' }),
-      false,
-    ],
-    ['one user', 'user', identity({ user: 'u' }), identity({ user: 'u', team: 'b' }), true],
-    ['a session name used by two principals', 'session', identity(), identity({ subject: 'x' }), false],
-  ] as const)('%s', (_name, by, ...rest) => {
-    const [left, right, isShared] = rest
+    {
+      name: 'everybody on the catalog',
+      by: 'catalog',
+      left: identity({ team: 'a' }),
+      right: identity({ subject: 'x', team: 'b' }),
+      isShared: true,
+    },
+    { name: 'one team', by: 'team', left: identity({ team: 'a' }), right: identity({ subject: 'x', team: 'a' }), isShared: true },
+    { name: 'two teams', by: 'team', left: identity({ team: 'a' }), right: identity({ team: 'b' }), isShared: false },
+    {
+      name: 'teams of the same name in two organisations',
+      by: 'team',
+      left: identity({ org: 'o', team: 'a' }),
+      right: identity({ org: 'p', team: 'a' }),
+      isShared: false,
+    },
+    { name: 'callers without a team', by: 'team', left: identity(), right: identity({ subject: 'x' }), isShared: true },
+    {
+      name: 'a team called null and callers without one',
+      by: 'team',
+      left: identity({ team: 'null' }),
+      right: identity(),
+      isShared: false,
+    },
+    {
+      name: 'names that only look alike when joined',
+      by: 'team',
+      left: identity({ org: 'a","b', team: 'c' }),
+      right: identity({ org: 'a', team: 'b","c' }),
+      isShared: false,
+    },
+    { name: 'one user', by: 'user', left: identity({ user: 'u' }), right: identity({ user: 'u', team: 'b' }), isShared: true },
+    {
+      name: 'a session name used by two principals',
+      by: 'session',
+      left: identity(),
+      right: identity({ subject: 'x' }),
+      isShared: false,
+    },
+  ] as const)('$name', ({ by, left, right, isShared }) => {
     expect(JSON.stringify(keysBy(by, left)) === JSON.stringify(keysBy(by, right))).toBe(isShared)
   })
 
