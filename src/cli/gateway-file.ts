@@ -54,17 +54,13 @@ function parseFile(path: string): unknown {
   }
 }
 
-/** `${VAR}` and `${VAR:-default}` in string values, as the loader of the gateway does it; `$${` stays a literal `${`. */
+/** `${VAR}` and `${VAR:-default}` in string values, as the loader of the gateway reads them; `$${` stays a literal `${`. */
 function interpolate(value: unknown, env: CliIo['env']): unknown {
   if (typeof value === 'string') {
-    return value.replaceAll(
-      /(\$?)\$\{([A-Za-z_]\w*)(?::([-?])([^}]*))?\}/g,
-      (whole, escape: string, name: string, kind: string, text: string) => {
-        if (escape !== '') return whole.slice(1)
-        const found = env[name] === '' ? undefined : env[name]
-        return found ?? (kind === '-' ? text : whole)
-      },
-    )
+    return value.replaceAll(/\$?\$\{([A-Za-z_]\w*)(:-[^}]*)?(?::\?[^}]*)?\}/g, (whole, name: string, fallback?: string) => {
+      if (whole.startsWith('$$')) return whole.slice(1)
+      return env[name] || (fallback?.slice(2) ?? whole)
+    })
   }
   if (Array.isArray(value)) return value.map((part) => interpolate(part, env))
   if (typeof value !== 'object' || value === null) return value
