@@ -5,8 +5,8 @@ import type { JsonRpcError } from './contract.ts'
 
 /** An ordered two-way stream of JSON texts: a child's pipes, or an SSE stream with POSTs beside it. */
 export interface MessageLink {
-  /** Throws or rejects with a GatewayError when the text certainly did not reach the other side. */
-  send(text: string): void | Promise<void>
+  /** Throws or rejects with a GatewayError when the text was not taken. `inOrder`: not before what was sent earlier. */
+  send(text: string, inOrder?: boolean): void | Promise<void>
   onMessage(listener: (text: string) => void): void
   /** Called once; nothing is sent or heard after it. */
   onClose(listener: (reason: string) => void): void
@@ -110,7 +110,8 @@ export class RpcPeer {
       failed(error instanceof GatewayError ? error : this.#gone('it cannot be written to', error))
     }
     try {
-      const sending = this.#link.send(JSON.stringify(message))
+      // A notification speaks of what was said before it.
+      const sending = this.#link.send(JSON.stringify(message), !('id' in message))
       if (sending === undefined) sent?.()
       else sending.then(() => sent?.(), refuse)
     } catch (error) {
