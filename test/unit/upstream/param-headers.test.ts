@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '../../../src/core/json.ts'
 import {
   checkParamHeaders,
   decodeHeaderValue,
@@ -8,7 +9,7 @@ import {
   paramHeaders,
 } from '../../../src/mcp/param-headers.ts'
 
-const object = (properties: Record<string, object>) => ({ type: 'object', properties }) as const
+const object = (properties: Record<string, JsonObject>): JsonObject => ({ type: 'object', properties })
 const region = object({
   region: { type: 'string', 'x-mcp-header': 'Region' },
   level: { type: 'integer', 'x-mcp-header': 'Level' },

@@ -1,0 +1,112 @@
+import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
+import { GatewayError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/json.ts'
+import { EgressError, type Egress } from '../../lib/egress.ts'
+import { answersServerRequests, toRelayedCapabilities } from './capabilities.ts'
+import type { Caller, Connection } from './contract.ts'
+import { createHttpConnector, type HttpConnector } from './era.ts'
+import { createEndpoint, type Endpoint, type UpstreamCredential } from './http-endpoint.ts'
+import type { PoolKey } from './pool.ts'
+
+/** The key of the connection everybody shares; also the one the gateway asks for lists. */
+export const SHARED: PoolKey = { principal: '', capabilities: {} }
+
+/** Opens connections to one server, whatever its transport. */
+export interface Connect {
+  open(capabilities: JsonObject): Promise<Connection>
+  /** True once the server is known to keep nothing between requests: every caller can use the one connection. */
+  readonly stateless: boolean
+  /** See HttpConnector. */
+  doubt(): boolean
+  close(): Promise<void>
+}
+
+/** What opening borrows; part of UpstreamDeps. */
+export interface ConnectDeps {
+  readonly credential?: UpstreamCredential | undefined
+  readonly egress: Pick<Egress, 'dispatcher'>
+  readonly connectStdio: (config: StdioServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+  readonly connectSse: (config: SseServer | HttpServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+  readonly monotonic: () => number
+  readonly clientInfo: JsonObject
+}
+
+/**
+ * Declared to a child that several principals share: a question is put to a caller only when it is certain whose it is. Roots are not
+ * declared, since one caller's roots would become everybody's.
+ */
+const SHARED_CHILD_CAPABILITIES: JsonObject = { elicitation: { form: {}, url: {} }, sampling: {} }
+
+/** Makes the opener for one server. */
+export function createConnect(id: string, config: Server, deps: ConnectDeps): Connect {
+  if (config.type === 'http') return createHttpConnect(id, config, deps)
+  const open = (capabilities: JsonObject): Promise<Connection> => {
+    if (config.type === 'sse') return deps.connectSse(config, { capabilities })
+    return deps.connectStdio(config, {
+      capabilities: Object.keys(capabilities).length === 0 ? SHARED_CHILD_CAPABILITIES : capabilities,
+    })
+  }
+  return { open, stateless: false, doubt: () => false, close: async () => undefined }
+}
+
+function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): Connect {
+  // The pool is made when first needed: a URL that is not allowed then fails like a server that is down.
+  let made: { readonly endpoint: Endpoint; readonly connector: HttpConnector } | undefined
+  let stateless = false
+  const make = (): { readonly endpoint: Endpoint; readonly connector: HttpConnector } => {
+    const dispatcher = deps.egress.dispatcher(config.url, { literalAllowed: true, connectTimeoutMs: config.timeouts.connectMs })
+    const endpoint = createEndpoint({
+      server: id,
+      url: config.url,
+      headers: config.headers,
+      credential: deps.credential,
+      dispatcher,
+    })
+    const { timeouts, bounds } = config
+    const http = { endpoint, clientInfo: deps.clientInfo, timeouts, bounds, now: deps.monotonic }
+    return {
+      endpoint,
+      connector: createHttpConnector({ config, http, connectSse: (capabilities) => deps.connectSse(config, { capabilities }) }),
+    }
+  }
+  return {
+    async open(capabilities) {
+      made ??= refusing(id, make)
+      const connection = await made.connector.connect(capabilities)
+      stateless = connection.facts.era === 'modern'
+      return connection
+    },
+    get stateless() {
+      return stateless
+    },
+    doubt() {
+      const doubted = made?.connector.doubt() ?? false
+      if (doubted) stateless = false
+      return doubted
+    },
+    async close() {
+      await made?.endpoint.close()
+    },
+  }
+}
+
+/** A URL that must not be reached is, for callers, a server that cannot be reached. */
+function refusing<Made>(id: string, make: () => Made): Made {
+  try {
+    return make()
+  } catch (cause) {
+    if (!(cause instanceof EgressError)) throw cause
+    throw new GatewayError('upstream_unavailable', `server "${id}" cannot be reached: ${cause.message}`, { cause })
+  }
+}
+
+/**
+ * Whose connection a call uses. Stateless servers and shared ones have one for all; a principal gets its own when the operator says so,
+ * or when its client answers questions, so that nobody's questions reach anybody else.
+ */
+export function poolKeyOf(config: Server, connect: Connect, caller: Pick<Caller, 'key' | 'capabilities'>): PoolKey {
+  if (connect.stateless || config.sharing === 'shared') return SHARED
+  const interactive = config.type !== 'stdio' && answersServerRequests(caller.capabilities)
+  if (config.sharing === 'auto' && !interactive) return SHARED
+  return { principal: caller.key, capabilities: toRelayedCapabilities(caller.capabilities) }
+}

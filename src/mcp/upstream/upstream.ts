@@ -1,0 +1,355 @@
+import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
+import { GatewayError, toGatewayError } from '../../core/errors.ts'
+import type { Report } from '../../core/events.ts'
+import type { JsonObject } from '../../core/json.ts'
+import type { CatalogItem, Inventory, ItemKind, ServerStatus } from '../../core/snapshot.ts'
+import type { Egress } from '../../lib/egress.ts'
+import { createGatekeeper, type Gatekeeper } from './admission.ts'
+import type {
+  Caller,
+  Connection,
+  HeldCall,
+  SendOptions,
+  Upstream,
+  UpstreamChange,
+  UpstreamRequest,
+  UpstreamStep,
+} from './contract.ts'
+import { createConnect, poolKeyOf, SHARED, type Connect } from './connect.ts'
+import type { UpstreamCredential } from './http-endpoint.ts'
+import { wasNotExecuted } from './http-exchange.ts'
+import { RECONNECTED } from './http-listen.ts'
+import { definitionChanges, fetchInventory, freshlyDropped } from './inventory.ts'
+import { ConnectionPool, type Lease, type PoolEntry } from './pool.ts'
+import { Refresher } from './refresher.ts'
+import { Watches } from './watches.ts'
+
+/** What an upstream borrows. */
+export interface UpstreamDeps {
+  /** Absent: the server asks for none. */
+  readonly credential?: UpstreamCredential | undefined
+  readonly egress: Pick<Egress, 'dispatcher'>
+  /** Starts the child of a stdio server; capabilities are declared to a legacy one. */
+  readonly connectStdio: (config: StdioServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+  /** Opens an HTTP+SSE conversation (2024-11-05). */
+  readonly connectSse: (config: SseServer | HttpServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+  readonly report: Report
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Monotonic milliseconds. */
+  readonly monotonic: () => number
+  readonly random: () => number
+  /** How the gateway introduces itself. */
+  readonly clientInfo: JsonObject
+}
+
+/** One registered server and how to reach it. */
+export interface UpstreamOptions {
+  readonly id: string
+  readonly config: Server
+  readonly deps: UpstreamDeps
+}
+
+const HEADER_MISMATCH = -32_020
+const UNSUPPORTED_VERSION = -32_022
+const RETRY_MS = 50
+const SWEEP_MS = 15_000
+const HTTP_IDLE_MS = 300_000
+const MAX_CONNECTIONS = 1_000
+const LOST_MS = 200
+const KINDS: Readonly<Record<string, readonly ItemKind[]>> = {
+  'notifications/tools/list_changed': ['tool'],
+  'notifications/prompts/list_changed': ['prompt'],
+  'notifications/resources/list_changed': ['resource', 'template'],
+}
+
+/** Makes the connector to one registered server. It does nothing until it is refreshed or called; then it keeps itself fresh. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  return new RegisteredUpstream(options)
+}
+
+class RegisteredUpstream implements Upstream {
+  readonly id: string
+  readonly #config: Server
+  readonly #deps: UpstreamDeps
+  readonly #connect: Connect
+  readonly #pool: ConnectionPool
+  readonly #gate: Gatekeeper
+  readonly #watches: Watches
+  readonly #refresher: Refresher<ItemKind>
+  readonly #closing = new AbortController()
+  readonly #sweeper: NodeJS.Timeout
+  #listeners: ((change: UpstreamChange) => void)[] = []
+  #inventory: Inventory | undefined
+  #status: Omit<ServerStatus, 'circuit'>
+
+  constructor({ id, config, deps }: UpstreamOptions) {
+    this.id = id
+    this.#config = config
+    this.#deps = deps
+    this.#status = { state: 'starting', since: deps.now() }
+    this.#connect = createConnect(id, config, deps)
+    this.#pool = this.#createPool()
+    this.#gate = createGatekeeper({
+      server: id,
+      config,
+      now: deps.monotonic,
+      random: deps.random,
+      onCircuit: () => this.#onCircuit(),
+    })
+    this.#watches = new Watches(async (key) => {
+      const lease = await this.#pool.lease(key, this.#closing.signal)
+      lease.release()
+      return lease.connection
+    })
+    this.#refresher = new Refresher({
+      run: (kinds, notices) => this.#fetch(kinds, notices),
+      everyMs: config.refreshMs,
+      now: deps.monotonic,
+      random: deps.random,
+    })
+    this.#sweeper = setInterval(() => this.#pool.sweep(), SWEEP_MS).unref()
+  }
+
+  status(): ServerStatus {
+    return { ...this.#status, circuit: this.#gate.circuit }
+  }
+
+  inventory(): Inventory | undefined {
+    return this.#inventory
+  }
+
+  async call(request: UpstreamRequest, caller: Caller): Promise<UpstreamStep> {
+    const step = await this.#callSafely(request, caller)
+    if (step.kind !== 'error') return step
+    if (step.error.code === UNSUPPORTED_VERSION) this.#doubt()
+    const fresh = step.error.code === HEADER_MISMATCH ? await this.#relisted(request.item) : undefined
+    return fresh ? await this.#callSafely({ ...request, item: fresh }, caller) : step
+  }
+
+  async watch(
+    uri: string,
+    caller: Pick<Caller, 'key' | 'capabilities'>,
+    updated: (params: JsonObject) => void,
+  ): Promise<() => void> {
+    return await this.#watches.add(poolKeyOf(this.#config, this.#connect, caller), uri, updated)
+  }
+
+  inform(method: string, params: JsonObject | undefined, key: string): void {
+    for (const { key: owner, connection } of this.#pool.entries()) {
+      if (owner.principal !== key || connection.facts.era === 'modern') continue
+      // A session that cannot be told is gone; its next call will see that.
+      connection.notify(method, params).catch(() => undefined)
+    }
+  }
+
+  async refresh(): Promise<void> {
+    await this.#refresher.all()
+  }
+
+  onChange(listener: (change: UpstreamChange) => void): () => void {
+    this.#listeners = [...this.#listeners, listener]
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener)
+    }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#refresher.stop()
+    clearInterval(this.#sweeper)
+    const deadline = this.#deps.monotonic() + graceMs
+    while (this.#gate.active > 0 && this.#deps.monotonic() < deadline) await pause(20)
+    this.#closing.abort()
+    await this.#pool.close()
+    await this.#connect.close()
+  }
+
+  /** One call; sent once more when it certainly did nothing: no connection came about, or the session was gone. */
+  async #callSafely(request: UpstreamRequest, caller: Caller): Promise<UpstreamStep> {
+    try {
+      return await this.#callOnce(request, caller)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'upstream_invalid') this.#doubt()
+      if (!wasNotExecuted(error) || caller.signal.aborted || this.#closing.signal.aborted) throw error
+      await pause(RETRY_MS * (0.5 + this.#deps.random()))
+      return await this.#callOnce(request, caller)
+    }
+  }
+
+  async #callOnce(request: UpstreamRequest, caller: Caller): Promise<UpstreamStep> {
+    return await this.#gate.run(caller, async () => {
+      const lease = await this.#pool.lease(poolKeyOf(this.#config, this.#connect, caller), caller.signal)
+      const options: SendOptions = {
+        method: request.method,
+        params: request.params,
+        caller,
+        ...(request.item ? { item: request.item } : {}),
+      }
+      return await this.#leased(lease, () => lease.connection.send(options))
+    })
+  }
+
+  /** Keeps the connection for as long as the call is under way, also while it is held for the caller's answers. */
+  async #leased(lease: Lease, work: () => Promise<UpstreamStep>): Promise<UpstreamStep> {
+    try {
+      const step = await work()
+      if (step.kind === 'input' && step.held) return { ...step, held: this.#heldOn(lease, step.held) }
+      lease.release()
+      return step
+    } catch (error) {
+      lease.release()
+      throw error
+    }
+  }
+
+  /** A held call gave its place back; going on takes one again. */
+  #heldOn(lease: Lease, held: HeldCall): HeldCall {
+    return {
+      resume: async (responses, caller) =>
+        await this.#gate.run(caller, async () => await this.#leased(lease, () => held.resume(responses, caller))),
+      cancel: (reason) => {
+        held.cancel(reason)
+        lease.release()
+      },
+    }
+  }
+
+  async #relisted(item: CatalogItem | undefined): Promise<CatalogItem | undefined> {
+    if (item?.kind !== 'tool') return undefined
+    await this.refresh()
+    const definition = this.#inventory?.definitions.tool.find(({ name }) => name === item.definition.name)
+    return definition && { ...item, definition }
+  }
+
+  /** The server may have changed its era: the next call finds out. */
+  #doubt(): void {
+    if (!this.#connect.doubt()) return
+    this.#pool.retire()
+    this.#refresher.soon(0)
+  }
+
+  async #fetch(kinds: ReadonlySet<ItemKind>, notices: ReadonlySet<ItemKind>): Promise<void> {
+    // A child that was ended for idleness is not started again just to be asked.
+    const asleep =
+      this.#config.type === 'stdio' && this.#inventory !== undefined && this.#status.state === 'ready' && !this.#pool.has(SHARED)
+    if (asleep) return
+    try {
+      const inventory = await this.#listSafely(kinds)
+      this.#learned(inventory, notices)
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#setState({ state: 'down', reason: toGatewayError(error).message })
+      throw error
+    }
+  }
+
+  /** A session that ended in the meantime is no reason to call the server down. */
+  async #listSafely(kinds: ReadonlySet<ItemKind>): Promise<Inventory> {
+    try {
+      return await this.#list(kinds)
+    } catch (error) {
+      if (!wasNotExecuted(error)) throw error
+      return await this.#list(kinds)
+    }
+  }
+
+  async #list(kinds: ReadonlySet<ItemKind>): Promise<Inventory> {
+    const { connection, release } = await this.#pool.lease(SHARED, this.#closing.signal)
+    try {
+      const fetched = fetchInventory({
+        server: this.id,
+        connection,
+        bounds: this.#config.bounds,
+        listMs: this.#config.timeouts.listMs,
+        now: this.#deps.now,
+        previous: this.#inventory,
+        kinds: kinds.size === 0 ? undefined : kinds,
+        signal: this.#closing.signal,
+      })
+      // both must be there before anybody is told that the server is ready
+      const [inventory] = await Promise.all([fetched, connection.listen(this.#watches.uris(SHARED))])
+      return inventory
+    } finally {
+      release()
+    }
+  }
+
+  #learned(inventory: Inventory, notices: ReadonlySet<ItemKind>): void {
+    const { report } = this.#deps
+    const before = this.#inventory
+    const changes = before ? definitionChanges(before, inventory) : []
+    this.#inventory = inventory
+    for (const { kind, name, reason } of freshlyDropped(before, inventory))
+      report({ type: 'definition-dropped', server: this.id, kind, name, reason })
+    for (const change of changes) report({ type: 'definition-changed', server: this.id, ...change })
+    const told = this.#setState({ state: 'ready', era: inventory.era }, notices)
+    const changed = changes.length > 0 || notices.size > 0 || !before
+    if (!told && changed) this.#tell(notices)
+  }
+
+  /** Returns whether listeners were told. */
+  #setState(next: Pick<ServerStatus, 'state' | 'reason' | 'era'>, notices: ReadonlySet<ItemKind> = new Set()): boolean {
+    const { state, reason, era } = this.#status
+    const stateChanged = next.state !== state
+    if (!stateChanged && next.reason === reason && (next.era ?? era) === era) return false
+    const kept = next.era ?? era
+    this.#status = { ...next, ...(kept ? { era: kept } : {}), since: stateChanged ? this.#deps.now() : this.#status.since }
+    if (stateChanged && next.state === 'ready')
+      this.#deps.report({ type: 'server-state', server: this.id, state: 'ready', circuit: this.#gate.circuit })
+    this.#tell(notices)
+    return true
+  }
+
+  #report(): void {
+    const { state, reason } = this.#status
+    this.#deps.report({
+      type: 'server-state',
+      server: this.id,
+      state,
+      circuit: this.#gate.circuit,
+      ...(reason === undefined ? {} : { reason }),
+    })
+  }
+
+  #tell(announced: ReadonlySet<ItemKind>): void {
+    for (const listener of this.#listeners) listener({ server: this.id, announced })
+  }
+
+  #onCircuit(): void {
+    this.#report()
+    this.#tell(new Set())
+    // A server that fails calls, or answers them again, is worth asking what it is up to.
+    this.#refresher.soon(this.#gate.circuit === 'closed' ? 0 : LOST_MS)
+  }
+
+  #createPool(): ConnectionPool {
+    const { type } = this.#config
+    return new ConnectionPool({
+      server: this.id,
+      connect: (capabilities) => this.#connect.open(capabilities),
+      onOpen: (entry) => this.#onOpen(entry),
+      onLost: (entry) => {
+        if (entry.key.principal === '' && !this.#closing.signal.aborted) this.#refresher.soon(LOST_MS)
+      },
+      max: MAX_CONNECTIONS,
+      idleMs: this.#config.type === 'stdio' ? this.#config.idleMs : HTTP_IDLE_MS,
+      keep: (entry) => this.#watches.uris(entry.key).length > 0 || (type !== 'stdio' && entry.key === SHARED),
+      now: this.#deps.monotonic,
+    })
+  }
+
+  #onOpen(entry: PoolEntry): void {
+    const { connection, key } = entry
+    connection.onNotification((method, params) => {
+      if (method === 'notifications/resources/updated') return this.#watches.tell(key, params)
+      if (method === RECONNECTED) return this.#refresher.soon(0)
+      const kinds = KINDS[method]
+      if (kinds) this.#refresher.notice(kinds)
+    })
+    // Sessions of one caller listen as well: a legacy server may put its questions on the session's own stream.
+    if (key !== SHARED) connection.listen(this.#watches.uris(key)).catch(() => undefined)
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
