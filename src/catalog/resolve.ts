@@ -1,0 +1,205 @@
+import type { Catalog as CatalogFile, ToolRule } from '../config/catalog.ts'
+import type { JsonPath } from '../config/json-source.ts'
+import { formatPath } from '../config/problem.ts'
+import type { Located } from '../config/read-file.ts'
+import type { Condition } from '../core/condition.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type {
+  Audience,
+  Catalog,
+  CatalogItem,
+  ItemKind,
+  RuleLocation,
+  ServerState,
+  SnapshotProblem,
+  Withheld,
+} from '../core/snapshot.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import { compileCondition } from '../lib/condition.ts'
+import { assignNames } from './naming.ts'
+import type { Chosen, Refusal, Rule, Selection } from './select.ts'
+import { compare, selectItems, serversOf } from './select.ts'
+import { toRewrite, toShownTool, unknownArguments, withMembers } from './shown.ts'
+import { nameResources } from './uri.ts'
+
+/** A catalog cut from what the upstreams offer, and what an admin should hear about it. */
+export interface ResolvedCatalog {
+  readonly catalog: Catalog
+  readonly problems: readonly SnapshotProblem[]
+}
+
+/** The kinds of items, in the order everything is built and digested in. */
+export const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+
+type Work = {
+  readonly id: string
+  readonly file: Located<CatalogFile>
+  readonly servers: ReadonlyMap<string, ServerState>
+  readonly withheld: Withheld[]
+  readonly problems: SnapshotProblem[]
+}
+
+/** Resolves one catalog file against the inventories of its servers. Pure: equal inputs give equal catalogs. */
+export function resolveCatalog(
+  id: string,
+  file: Located<CatalogFile>,
+  servers: ReadonlyMap<string, ServerState>,
+): ResolvedCatalog {
+  const work: Work = { id, file, servers, withheld: [], problems: [] }
+  const items = {
+    tool: resolveKind(work, 'tool'),
+    prompt: resolveKind(work, 'prompt'),
+    resource: resolveKind(work, 'resource'),
+    template: resolveKind(work, 'template'),
+  }
+  const { value } = file
+  const catalog: Catalog = {
+    id,
+    title: value.title,
+    ...(value.description === undefined ? {} : { description: value.description }),
+    ...(value.instructions === undefined ? {} : { instructions: value.instructions }),
+    file: file.file,
+    audience: audienceOf(file),
+    items,
+    withheld: work.withheld.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.server, b.server) || compare(a.name, b.name)),
+    ...(value.limits === undefined ? {} : { limits: value.limits, limitsRule: locationOf(file, ['limits']) }),
+    servers: serversOf(value),
+    digest: digestOf([
+      value.title,
+      value.description ?? null,
+      value.instructions ?? null,
+      ...KINDS.map((kind) => items[kind].map((item) => item.shownDigest)),
+    ]),
+  }
+  return { catalog, problems: work.problems }
+}
+
+function resolveKind(work: Work, kind: ItemKind): CatalogItem[] {
+  const selection = selectItems(work.file.value, kind, work.servers)
+  for (const refusal of selection.refused) withhold(work, refusal)
+  const names = namesOf(kind, selection)
+  return selection.chosen.flatMap((chosen, index) => {
+    const { definition } = chosen
+    const unavailable = unavailableReason(work.servers.get(definition.server))
+    const name = names[index]
+    const about = { kind, server: definition.server, name: definition.name, path: chosen.path }
+    if (unavailable !== undefined) withhold(work, { ...about, reason: 'server-unavailable', message: unavailable })
+    else if (name === undefined)
+      withhold(work, { ...about, reason: 'name-collision', message: 'another item of the catalog is shown under the same name' })
+    else return [toItem(work, chosen, name)]
+    return []
+  })
+}
+
+/** Names are given to items of unavailable servers as well, so that those of the others do not change when one goes away. */
+function namesOf(kind: ItemKind, { chosen }: Selection): (string | undefined)[] {
+  if (kind === 'resource' || kind === 'template') return nameResources(chosen.map(({ definition }) => definition))
+  return assignNames(
+    chosen.map(({ definition, rule }) => ({
+      server: definition.server,
+      name: definition.name,
+      alias: 'as' in rule ? rule.as : undefined,
+      prefix: 'prefix' in rule ? rule.prefix : undefined,
+    })),
+  )
+}
+
+function unavailableReason(state: ServerState | undefined): string | undefined {
+  if (state === undefined) return 'the server is not registered'
+  if (state.status.state !== 'quarantined' && state.status.state !== 'disabled') return undefined
+  return `the server is ${state.status.state}${state.status.reason === undefined ? '' : `: ${state.status.reason}`}`
+}
+
+function withhold(work: Work, { path, ...refusal }: Refusal): void {
+  const rule = path === undefined ? {} : { rule: locationOf(work.file, path) }
+  work.withheld.push({ ...refusal, catalog: work.id, ...rule })
+}
+
+function toItem(work: Work, chosen: Chosen<Rule>, name: string): CatalogItem {
+  const { definition, rule } = chosen
+  const shown = shownOf(chosen, name)
+  if (definition.kind === 'tool' && 'arguments' in rule && rule.arguments !== undefined)
+    reportArguments(work, chosen, rule.arguments)
+  const labels = { ...work.servers.get(definition.server)?.labels, ...('labels' in rule ? rule.labels : {}) }
+  return {
+    kind: definition.kind,
+    catalog: work.id,
+    server: definition.server,
+    name,
+    definition,
+    shown,
+    shownDigest: shown === definition.raw ? definition.digest : digestOf(shown),
+    rule: locationOf(work.file, chosen.path),
+    ...(rule.when === undefined ? {} : { when: conditionOf(rule.when) }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...('server' in rule && chosen.list === 'tools' ? toolFields(rule) : {}),
+  }
+}
+
+function shownOf({ definition, rule, list }: Chosen<Rule>, name: string): JsonObject {
+  if (list === 'tools') return toShownTool(definition.raw, name, rule)
+  const key = definition.kind === 'prompt' ? 'name' : definition.kind === 'resource' ? 'uri' : 'uriTemplate'
+  const changes: Record<string, Json> = definition.raw[key] === name ? {} : { [key]: name }
+  return withMembers(definition.raw, changes)
+}
+
+function toolFields(rule: ToolRule): Partial<CatalogItem> {
+  return {
+    ...(rule.arguments === undefined ? {} : { arguments: toRewrite(rule.arguments) }),
+    ...(rule.timeoutMs === undefined ? {} : { timeoutMs: rule.timeoutMs }),
+    ...(rule.maxResultBytes === undefined ? {} : { maxResultBytes: rule.maxResultBytes }),
+    ...(rule.maxResultTokens === undefined ? {} : { maxResultTokens: rule.maxResultTokens }),
+    ...(rule.limits === undefined ? {} : { limits: rule.limits }),
+    ...(rule.price === undefined ? {} : { priceNanoUsd: toNanoUsd(rule.price.usd) }),
+  }
+}
+
+/** Dollars as a decimal text to whole nano-dollars, without passing through a fraction. The schema bounds it below 2^53. */
+export function toNanoUsd(usd: string): number {
+  const [whole = '0', fraction = ''] = usd.split('.')
+  return Number(BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0')))
+}
+
+function reportArguments(work: Work, chosen: Chosen<Rule>, written: NonNullable<ToolRule['arguments']>): void {
+  const { definition, ruleIndex } = chosen
+  for (const [part, name] of unknownArguments(definition.raw, written)) {
+    const step = part === 'hide' ? written.hide.indexOf(name) : name
+    const location = locationOf(work.file, ['tools', ruleIndex, 'arguments', part, step])
+    const message = `the tool "${definition.name}" of "${definition.server}" declares no argument "${name}"`
+    work.problems.push({ ...location, message })
+  }
+}
+
+function audienceOf(file: Located<CatalogFile>): Audience {
+  const { teams, agents, groups, when } = file.value.for
+  return {
+    ...(teams === undefined ? {} : { teams }),
+    ...(agents === undefined ? {} : { agents }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(when === undefined ? {} : { when: conditionOf(when) }),
+    rule: locationOf(file, ['for']),
+  }
+}
+
+/** Compiled expressions, by their source: a snapshot is built again whenever an upstream changes, the files rarely do. */
+const conditions = new Map<string, Condition>()
+
+function conditionOf(source: string): Condition {
+  const known = conditions.get(source)
+  if (known !== undefined) return known
+  if (conditions.size >= 10_000) conditions.clear()
+  const condition = compileCondition(source)
+  conditions.set(source, condition)
+  return condition
+}
+
+const locations = new WeakMap<Located<unknown>, Map<string, RuleLocation>>()
+
+function locationOf(file: Located<unknown>, path: JsonPath): RuleLocation {
+  const known = locations.get(file) ?? new Map<string, RuleLocation>()
+  locations.set(file, known)
+  const written = formatPath(path)
+  const location = known.get(written) ?? { file: file.file, ...file.locate(path), path: written }
+  known.set(written, location)
+  return location
+}
