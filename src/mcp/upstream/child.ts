@@ -52,6 +52,9 @@ const MAX_BACKLOG = 16 * 1024 * 1024
 // Per 50 ms: 40 000 messages a second are more than a server needs, 26 MB of stderr a second more than anybody reads.
 const MAX_MESSAGES = 2_000
 const MAX_STDERR_CHUNKS = 20
+// JSON may hold these as they are, but line readers of some runtimes (Node's readline) end a line at them.
+const OTHER_LINE_ENDS = /[\u0085\u2028\u2029]/g
+const toEscape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 const isWindows = process.platform === 'win32'
 
 /** Starts a child in a process group of its own, without a shell. Rejects with `upstream_unavailable` when it cannot be started. */
@@ -120,7 +123,7 @@ class ChildProcessLink implements Child {
     if (stdin.writableLength > MAX_BACKLOG) {
       throw new GatewayError('overloaded', `server "${this.#options.id}" does not read what is sent to it`)
     }
-    stdin.write(`${text}\n`)
+    stdin.write(`${text.replaceAll(OTHER_LINE_ENDS, toEscape)}\n`)
   }
 
   onMessage(listener: (text: string) => void): void {
@@ -133,8 +136,8 @@ class ChildProcessLink implements Child {
   }
 
   /** Closes stdin and gives the child that long to end by itself; then SIGTERM and SIGKILL to its group. */
-  async close(graceMs: number): Promise<void> {
-    this.#close('closed by the gateway')
+  async close(graceMs: number, reason = 'closed by the gateway'): Promise<void> {
+    this.#close(reason)
     this.#pipes.stdin.end()
     this.#stop(graceMs)
     await this.exited

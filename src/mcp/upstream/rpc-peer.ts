@@ -10,7 +10,7 @@ export interface MessageLink {
   onMessage(listener: (text: string) => void): void
   /** Called once; nothing is sent or heard after it. */
   onClose(listener: (reason: string) => void): void
-  close(graceMs: number): Promise<void>
+  close(graceMs: number, reason?: string): Promise<void>
 }
 
 /** How a request of ours ended. */
@@ -127,8 +127,9 @@ export class RpcPeer {
     const understood = messages.filter((message) => isJsonObject(message) && this.#take(message, bytes)).length
     this.#junk = understood > 0 ? 0 : this.#junk + 1
     if (this.#junk < MAX_JUNK) return
-    this.#end('it sends text that is no JSON-RPC')
-    void this.#link.close(0)
+    const reason = 'it sends text that is no JSON-RPC'
+    this.#end(reason)
+    void this.#link.close(0, reason)
   }
 
   /** Returns whether it was a JSON-RPC message at all. */

@@ -83,10 +83,10 @@ export class SseLink implements MessageLink {
     else listener(this.#closed)
   }
 
-  async close(): Promise<void> {
+  async close(_graceMs: number, reason = 'closed by the gateway'): Promise<void> {
     // A cancellation under way gets to the server first; it is short, and the deadline of its answer bounds it.
     await Promise.race([Promise.allSettled(this.#posts), new Promise((resolve) => setTimeout(resolve, 250).unref())])
-    this.#close('closed by the gateway')
+    this.#close(reason)
   }
 
   async #openStream(): Promise<void> {
