@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { z } from 'zod'
+import { basename, resolve } from 'node:path'
 import { Gateway } from '../config/gateway.ts'
+import { readConfigFile } from '../config/read-file.ts'
 import type { CliIo } from './io.ts'
 
 /** The verb cannot work with the configuration it was given; the message says what to do. */
 export class ConfigError extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, { cause })
+  constructor(message: string) {
+    super(message)
     this.name = 'ConfigError'
   }
 }
@@ -25,46 +24,26 @@ export interface GatewayFile {
 
 /** The configuration file a verb works on: `--config`, else `TOLLGATE_CONFIG`, else `./tollgate.json`. Absolute. */
 export function configPath(option: string | undefined, io: CliIo): string {
-  return resolve(io.cwd, option ?? io.env['TOLLGATE_CONFIG'] ?? 'tollgate.json')
+  return resolve(io.cwd, option ?? (io.env['TOLLGATE_CONFIG'] || 'tollgate.json'))
 }
 
-/** Reads `tollgate.json` alone: enough to find a gateway that runs, whatever its catalogs look like. */
-export function readGatewayFile(path: string, io: CliIo): GatewayFile {
-  const parsed = Gateway.safeParse(interpolate(parseFile(path), io.env))
-  if (!parsed.success) {
-    throw new ConfigError(`${path} is not valid: ${z.prettifyError(parsed.error)}\nRun "tollgate validate" for the whole list.`)
+/** Reads `tollgate.json` alone: enough to find a gateway that runs, whatever its catalogs look like. Throws a ConfigError. */
+export async function readGatewayFile(path: string, io: CliIo): Promise<GatewayFile> {
+  const { located, problems, absent } = await readConfigFile({ path, file: basename(path), schema: Gateway, env: io.env })
+  if (absent) throw new ConfigError(`${path}: there is no such file; name the configuration with --config or TOLLGATE_CONFIG`)
+  if (located === undefined) {
+    const [first] = problems
+    const place = first === undefined ? '' : `:${first.line}:${first.column}: ${first.message}`
+    throw new ConfigError(`${path}${place}; "tollgate validate" lists everything`)
   }
-  const { data, admin, health, publicUrl } = parsed.data
+  const { data, admin, health, publicUrl } = located.value
   return {
     path,
-    gateway: parsed.data,
+    gateway: located.value,
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? origin(data),
     adminUrl: origin(admin),
     healthUrl: origin(health),
   }
-}
-
-function parseFile(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
-  } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    const reason = missing ? 'there is no such file' : String(error instanceof Error ? error.message : error)
-    throw new ConfigError(`${path}: ${reason}; name the configuration with --config or TOLLGATE_CONFIG`, error)
-  }
-}
-
-/** `${VAR}` and `${VAR:-default}` in string values, as the loader of the gateway reads them; `$${` stays a literal `${`. */
-function interpolate(value: unknown, env: CliIo['env']): unknown {
-  if (typeof value === 'string') {
-    return value.replaceAll(/\$?\$\{([A-Za-z_]\w*)(:-[^}]*)?(?::\?[^}]*)?\}/g, (whole, name: string, fallback?: string) => {
-      if (whole.startsWith('$$')) return whole.slice(1)
-      return env[name] || (fallback?.slice(2) ?? whole)
-    })
-  }
-  if (Array.isArray(value)) return value.map((part) => interpolate(part, env))
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, interpolate(part, env)]))
 }
 
 function origin(listener: { readonly host: string; readonly port: number; readonly tls?: unknown }): string {

@@ -1,3 +1,5 @@
+import type { KeyChanges } from './keys.ts'
+
 /** Asks the development issuer for a token; only there in development mode. */
 export interface DevelopmentTokens {
   /** A token for the data or admin listener. Without `team` and `roles` it can do nothing. */
@@ -18,6 +20,8 @@ export interface Lent {
   readonly command: readonly string[]
   /** Runs the gateway until it is told to stop. */
   start(options: { readonly config: string }): Promise<number>
+  /** The API keys of a state folder. */
+  keys(stateFolder: string): Promise<KeyChanges>
   /** The development issuer of that configuration, or undefined outside development mode. */
   development(config: string): Promise<DevelopmentTokens | undefined>
 }

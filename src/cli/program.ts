@@ -1,22 +1,15 @@
-import { Argument, Command, CommanderError, InvalidArgumentError } from 'commander'
-import { CLIENTS } from './connect.ts'
-import { ConfigError, configPath } from './gateway-file.ts'
+import { Command, CommanderError } from 'commander'
+import { addClientVerbs } from './client-verbs.ts'
+import { ConfigError } from './gateway-file.ts'
+import { addIdentityVerbs } from './identity-verbs.ts'
 import { EXIT, type CliIo } from './io.ts'
 import type { Lent } from './lent.ts'
-
-/** Adds one verb. `run` is called with what commander parsed and answers the exit code. */
-interface Verbs {
-  readonly io: CliIo
-  readonly lent: Lent
-  /** Wraps an action so that its exit code is kept and its options carry `--config`. */
-  action<Options>(
-    run: (options: Options & { config?: string }, words: readonly string[]) => Promise<number> | number,
-  ): (...args: unknown[]) => Promise<void>
-}
+import { addOperatorVerbs } from './operator-verbs.ts'
+import { createVerbs } from './verb.ts'
 
 /**
  * Runs one command line (without program name) to its exit code. Results go to `io.out`, all else to `io.err`; usage mistakes are
- * EXIT.usage, failures EXIT.failure with one line that says what to do.
+ * EXIT.usage, a bad configuration EXIT.invalid, other failures EXIT.failure with one line that says what to do.
  */
 export async function runProgram(words: readonly string[], io: CliIo, lent: Lent): Promise<number> {
   let code: number = EXIT.ok
@@ -43,53 +36,14 @@ export function createProgram(io: CliIo, lent: Lent, finish: (code: number) => v
       writeOut: (text) => io.out(text),
       writeErr: (text) => io.err(text),
       outputError: (text, write) => write(`tollgate: ${text}`),
+      // No colours of our own, whatever NO_COLOR and the terminal say.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
     })
     .exitOverride()
-  const verbs: Verbs = {
-    io,
-    lent,
-    action:
-      (run) =>
-      async (...args) => {
-        const command = args.at(-1) as Command // commander passes the command last
-        finish(
-          await run(
-            command.optsWithGlobals(),
-            command.processedArgs.flat().filter((word) => typeof word === 'string'),
-          ),
-        )
-      },
-  }
-  for (const add of [addStart, addConnect]) add(program, verbs)
+  const verbs = createVerbs(io, lent, finish)
+  addOperatorVerbs(program, verbs)
+  addIdentityVerbs(program, verbs)
+  addClientVerbs(program, verbs)
   return program
-}
-
-function addStart(program: Command, { io, lent, action }: Verbs): void {
-  program
-    .command('start')
-    .description('run the gateway')
-    .action(action(({ config }) => lent.start({ config: configPath(config, io) })))
-}
-
-function addConnect(program: Command, { io, lent, action }: Verbs): void {
-  program
-    .command('connect')
-    .description('print the exact configuration of a client')
-    .addArgument(new Argument('<client>').choices(CLIENTS))
-    .option('--catalog <id>', 'a named catalog instead of the one the identity chooses')
-    .option('--url <url>', 'where the gateway is reached (default: publicUrl of the configuration)', httpUrl)
-    .option('--json', 'as JSON')
-    .action(
-      action<Record<string, never>>(async (options, [client = '']) => {
-        const { connect, isClient } = await import('./connect-verb.ts')
-        return isClient(client) ? connect(client, options, io, lent) : EXIT.usage
-      }),
-    )
-}
-
-/** An option that must be an http or https URL. */
-function httpUrl(text: string): string {
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text))
-    throw new InvalidArgumentError('It must be a URL such as https://gate.example.com/mcp.')
-  return text
 }

