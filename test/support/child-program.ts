@@ -108,7 +108,7 @@ const TOOLS: Record<string, (id: number | string, input: Sent, meta: Sent) => un
     ),
   'ask-and-answer': (_id, input) => {
     void ask(input['method'], {})
-    return new Promise((resolve) => setImmediate(resolve, text('did not wait')))
+    return new Promise((resolve) => setTimeout(resolve, 100, text('did not wait')))
   },
   announce: (_id, input) => {
     send({ method: input['method'], params: input['params'] ?? {} })

@@ -22,6 +22,11 @@ export interface CallDeps {
   readonly onEnd: (id: number) => void
 }
 
+// A server that needs several answers asks for them one after the other; one step then carries them all.
+const GATHER_MS = 10
+// A call that asks more than this is a loop.
+const MAX_QUESTIONS = 64
+
 /** A question of a legacy server that waits for the caller. */
 interface Question {
   readonly id: RequestId
@@ -80,14 +85,15 @@ export class RpcCall {
   }
 
   canAnswer(request: InputRequest): boolean {
-    return this.#outcome === undefined && canAnswer(request, this.#caller.capabilities)
+    const mayAsk = this.#outcome === undefined && this.#questions < MAX_QUESTIONS
+    return mayAsk && canAnswer(request, this.#caller.capabilities)
   }
 
-  /** Puts a question of the server to the caller; questions that arrive together are handed out together. */
+  /** Puts a question of the server to the caller; questions that arrive close together are handed out together. */
   question({ id, method, params, bytes }: ServerRequest): void {
     this.#clock?.alive()
     this.#asked.set(`input-${++this.#questions}`, { id, request: { method, params: withoutToken(params) }, bytes })
-    queueMicrotask(() => this.#deliver())
+    setTimeout(() => this.#deliver(), GATHER_MS)
   }
 
   /** The server takes a question back. */
@@ -116,32 +122,31 @@ export class RpcCall {
     return {
       resume: async (responses, caller) => {
         if (!once()) throw new GatewayError('session_not_found', 'this call was already continued or ended')
-        this.#answer(responses)
+        this.#answer(responses, this.#handedOut)
+        this.#handedOut = new Set()
         return await this.next(caller)
       },
       cancel: (reason) => {
-        if (!once()) return
-        this.#answer({})
-        this.#cancel(reason)
+        if (once()) this.#cancel(reason)
       },
     }
   }
 
-  /** Gives each handed out question its answer, or an error when it has none. */
-  #answer(responses: Readonly<Record<string, Json>>): void {
-    for (const key of this.#handedOut) {
+  /** Gives each of these questions its answer, or an error when it has none. */
+  #answer(responses: Readonly<Record<string, Json>>, keys: Iterable<string>): void {
+    for (const key of keys) {
       const question = this.#asked.get(key)
       const result = Object.hasOwn(responses, key) ? responses[key] : undefined
       this.#asked.delete(key)
-      if (question === undefined || this.#outcome !== undefined) continue
+      if (question === undefined) continue
       const unanswered = { error: { code: -32_603, message: 'the client gave no answer' } }
       this.#deps.peer.reply(question.id, isJsonObject(result) ? { result } : unanswered)
     }
-    this.#handedOut = new Set()
   }
 
   #finish(outcome: Outcome): void {
     this.#outcome = outcome
+    this.#answer({}, this.#asked.keys())
     this.#release()
     this.#deliver()
   }
@@ -166,19 +171,19 @@ export class RpcCall {
   }
 
   #toModernStep(result: JsonObject, bytes: number): UpstreamStep {
-    const { server } = this.#deps
-    const invalid = new GatewayError('upstream_invalid', `server "${server}" sent a result of a kind that is not known here`)
+    const invalid = (): GatewayError =>
+      new GatewayError('upstream_invalid', `server "${this.#deps.server}" sent a result of a kind that is not known here`)
     const kind = result['resultType'] ?? 'complete'
     if (kind === 'complete') return { kind: 'result', result, bytes }
     // A value of an extension (a task, for instance) is the client's to understand when it declared extensions.
     if (kind !== 'input_required') {
       if (typeof kind === 'string' && this.#caller.capabilities['extensions'] !== undefined)
         return { kind: 'result', result, bytes }
-      throw invalid
+      throw invalid()
     }
     const requests = toInputRequests(result['inputRequests'])
     const state = result['requestState']
-    if (requests === undefined || (state !== undefined && typeof state !== 'string')) throw invalid
+    if (requests === undefined || (state !== undefined && typeof state !== 'string')) throw invalid()
     for (const request of Object.values(requests)) this.#mustAnswer(request)
     return { kind: 'input', requests, bytes, raw: result, ...(state === undefined ? {} : { state }) }
   }
@@ -204,13 +209,13 @@ export class RpcCall {
 
   #fail(error: GatewayError, reason: string): void {
     this.#pause()
-    this.#answer({})
     this.#cancel(reason)
     this.#step.reject(error)
   }
 
   #cancel(reason: string): void {
     if (this.#outcome !== undefined) return
+    this.#answer({}, this.#asked.keys())
     this.#outcome = { kind: 'failed', error: new GatewayError('abandoned', `this call was ended: ${reason}`) }
     this.#deps.peer.forget(this.id)
     // That the link is gone already is no news: the connection closes on its own.

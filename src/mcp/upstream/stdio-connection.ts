@@ -50,6 +50,8 @@ export interface StdioConnection extends Connection {
 
 const PROBE_MS = 2_000
 const CLOSE_MS = 2_000
+// Starting may mean fetching a package first; the deadline of a call is too short for it.
+const START_MS = 30_000
 
 /** Starts a stdio server and opens the conversation. The child is gone when this rejects. */
 export async function connectStdio(config: StdioServer, deps: StdioDeps): Promise<StdioConnection> {
@@ -96,7 +98,7 @@ async function converse(child: Child, config: StdioServer, deps: StdioDeps, era:
       clientInfo: deps.clientInfo,
       capabilities: deps.capabilities ?? {},
       probeMs: deps.probeMs ?? PROBE_MS,
-      answerMs: timeouts.firstByteMs,
+      answerMs: Math.max(START_MS, timeouts.firstByteMs),
     })
     deps.verdict?.set(facts.era)
     const connection = new RpcConnection(peer, facts, {
