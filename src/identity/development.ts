@@ -22,7 +22,7 @@ export interface DevelopmentIssuer {
 }
 
 /** The "iss" of development tokens. */
-export const DEVELOPMENT_ISSUER = 'urn:tollgate:development'
+const DEVELOPMENT_ISSUER = 'urn:tollgate:development'
 
 /** The audience of development tokens that name no other: accepted by every endpoint of a gateway in development mode. */
 const AUDIENCE = 'urn:tollgate:development'

@@ -50,7 +50,7 @@ export interface KeyStore {
 }
 
 /** The issuer of every principal that proves itself with a key. */
-export const API_KEY_ISSUER = 'urn:tollgate:keys'
+const API_KEY_ISSUER = 'urn:tollgate:keys'
 
 const POLL_MS = 500
 const DAY_MS = 86_400_000

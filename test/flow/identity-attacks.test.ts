@@ -474,6 +474,8 @@ const ROWS: readonly Row[] = [
 
       expect([during, ...answers]).toEqual(['in', 'unknown_key'])
       expect(gate.keys.requests).toHaveLength(2)
+      for (const kid of ['one', 'two', 'three']) await gate.tryToken(`${header({ kid })}.${goodClaims}.${goodSignature}`)
+      expect(gate.keys.requests).toHaveLength(2)
       gate.clock.now += 30_000
       await gate.tryToken(`${header({ kid: 'later' })}.${goodClaims}.${goodSignature}`)
       expect(gate.keys.requests).toHaveLength(3)
