@@ -1,7 +1,7 @@
-import type { Catalog, ToolRule } from './catalog.ts'
 import type { Fault } from './explain-issues.ts'
 import type { JsonPath } from './json-source.ts'
 import { listNames, nearest } from './problem.ts'
+import { memberOf } from './schema-walk.ts'
 
 /** Everything a catalog refers to outside its own file. */
 export interface CatalogContext {
@@ -11,25 +11,46 @@ export interface CatalogContext {
   compile(source: string, use: 'condition' | 'audience'): void
 }
 
-/** Checks what a schema cannot say of a catalog: servers that exist, names given once, arguments rewritten one way, expressions that compile. */
-export function checkCatalog(catalog: Catalog, context: CatalogContext): Fault[] {
+/**
+ * Checks what a schema cannot say of a catalog: servers that exist, names given once, arguments rewritten one way, expressions that
+ * compile. Reads the file as it is, so that all of it is found besides what the schema finds.
+ */
+export function checkCatalog(file: unknown, context: CatalogContext): Fault[] {
   return [
-    ...expressionFaults(catalog, context),
-    ...serverFaults(catalog, context.servers),
-    ...aliasFaults(catalog.tools),
-    ...catalog.tools.flatMap((rule, index) => argumentFaults(rule, index)),
+    ...expressionFaults(file, context),
+    ...serverFaults(file, context.servers),
+    ...aliasFaults(rulesOf(file, 'tools')),
+    ...rulesOf(file, 'tools').flatMap(argumentFaults),
   ]
 }
 
-function expressionFaults(catalog: Catalog, context: CatalogContext): Fault[] {
+type RuleList = 'tools' | 'prompts' | 'resources'
+
+const LISTS: readonly RuleList[] = ['tools', 'prompts', 'resources']
+
+function rulesOf(file: unknown, list: RuleList): readonly unknown[] {
+  const rules = memberOf(file, list)
+  return Array.isArray(rules) ? rules : []
+}
+
+function textOf(value: unknown, key: string): string | undefined {
+  const text = memberOf(value, key)
+  return typeof text === 'string' ? text : undefined
+}
+
+function expressionFaults(file: unknown, context: CatalogContext): Fault[] {
   const expressions: { path: JsonPath; source: string | undefined; use: 'condition' | 'audience' }[] = [
-    { path: ['for', 'when'], source: catalog.for.when, use: 'audience' },
-    ...(['tools', 'prompts', 'resources'] as const).flatMap((list) =>
-      catalog[list].map((rule, index) => ({ path: [list, index, 'when'], source: rule.when, use: 'condition' as const })),
+    { path: ['for', 'when'], source: textOf(memberOf(file, 'for'), 'when'), use: 'audience' },
+    ...LISTS.flatMap((list) =>
+      rulesOf(file, list).map((rule, index) => ({
+        path: [list, index, 'when'],
+        source: textOf(rule, 'when'),
+        use: 'condition' as const,
+      })),
     ),
   ]
   return expressions.flatMap(({ path, source, use }) => {
-    if (source === undefined) return []
+    if (source === undefined || source === '') return []
     return expressionFault(path, () => context.compile(source, use))
   })
 }
@@ -44,55 +65,54 @@ export function expressionFault(path: JsonPath, compile: () => void): Fault[] {
   }
 }
 
-function serverFaults(catalog: Catalog, servers: readonly string[]): Fault[] {
-  return (['tools', 'prompts', 'resources'] as const).flatMap((list) =>
-    catalog[list].flatMap((rule, index) => {
-      if (servers.includes(rule.server)) return []
-      const suggestion = nearest(rule.server, servers)
-      const known = servers.length === 0 ? 'there is no file in the servers folder' : `known: ${listNames(servers)}`
-      const fault = {
-        path: [list, index, 'server'],
-        message: `unknown server "${rule.server}"${suggestion ? `; did you mean "${suggestion}"?` : ''}`,
-        allowed: known,
-      }
+function serverFaults(file: unknown, servers: readonly string[]): Fault[] {
+  return LISTS.flatMap((list) =>
+    rulesOf(file, list).flatMap((rule, index) => {
+      const server = textOf(rule, 'server')
+      if (server === undefined || servers.includes(server)) return []
+      const suggestion = nearest(server, servers)
+      const message = `unknown server "${server}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`
+      const allowed = servers.length === 0 ? 'none: there is no file in the servers folder' : listNames(servers)
+      const fault = { path: [list, index, 'server'], message, allowed }
       return [suggestion === undefined ? fault : { ...fault, suggestion }]
     }),
   )
 }
 
-function aliasFaults(rules: readonly ToolRule[]): Fault[] {
+function aliasFaults(rules: readonly unknown[]): Fault[] {
   const faults: Fault[] = []
   const owners = new Map<string, number>()
   const named = new Map<string, number>()
   rules.forEach((rule, index) => {
-    if (rule.as !== undefined) {
-      const owner = owners.get(rule.as)
-      if (owner === undefined) owners.set(rule.as, index)
-      else faults.push({ path: ['tools', index, 'as'], message: `the name "${rule.as}" is already given to $.tools[${owner}]` })
+    const [alias, server, tool] = ['as', 'server', 'tool'].map((key) => textOf(rule, key))
+    if (alias !== undefined) {
+      const owner = owners.get(alias)
+      if (owner === undefined) owners.set(alias, index)
+      else faults.push({ path: ['tools', index, 'as'], message: `the name "${alias}" is already given to $.tools[${owner}]` })
     }
-    if (rule.tool === undefined) return
-    const target = JSON.stringify([rule.server, rule.tool])
+    if (tool === undefined) return
+    const target = JSON.stringify([server, tool])
     const earlier = named.get(target)
     if (earlier === undefined) named.set(target, index)
     else
       faults.push({
         path: ['tools', index, 'tool'],
-        message: `the tool "${rule.tool}" of "${rule.server}" already has a rule at $.tools[${earlier}]`,
+        message: `the tool "${tool}" of "${server}" already has a rule at $.tools[${earlier}]`,
       })
   })
   return faults
 }
 
-function argumentFaults(rule: ToolRule, index: number): Fault[] {
-  const { set = {}, hide = [] } = rule.arguments ?? {}
-  return Object.keys(rule.arguments?.default ?? {}).flatMap((name) => {
-    const path = ['tools', index, 'arguments', 'default', name]
-    if (Object.hasOwn(set, name))
-      return [{ path, part: 'key' as const, message: `"${name}" is also under "set", which always wins; keep one of them` }]
-    if (hide.includes(name))
-      return [
-        { path, part: 'key' as const, message: `"${name}" is hidden, so its default would always be sent; write it under "set"` },
-      ]
+function argumentFaults(rule: unknown, index: number): Fault[] {
+  const written = memberOf(rule, 'arguments')
+  const [hide, set, defaults] = ['hide', 'set', 'default'].map((key) => memberOf(written, key))
+  if (typeof defaults !== 'object' || defaults === null) return []
+  return Object.keys(defaults).flatMap((name): Fault[] => {
+    const at = { path: ['tools', index, 'arguments', 'default', name], part: 'key' as const }
+    if (memberOf(set, name) !== undefined)
+      return [{ ...at, message: `"${name}" is also under "set", which always wins; keep one of them` }]
+    if (Array.isArray(hide) && hide.includes(name))
+      return [{ ...at, message: `"${name}" is hidden, so its default would always be sent; write it under "set"` }]
     return []
   })
 }

@@ -21,19 +21,13 @@ const Listener = z.strictObject({
   host: host.default('127.0.0.1'),
   port: port.default(8080),
   tls: Tls.optional(),
-  hosts: z
-    .array(z.string().min(1))
-    .default([])
-    .meta({
-      description: 'Host header values accepted besides those of publicUrl and, on loopback, localhost, 127.0.0.1 and [::1].',
-    }),
-  origins: z
-    .array(z.string().min(1))
-    .default([])
-    .meta({
-      description:
-        'Browser origins allowed (scheme://host:port, exact). On a loopback listener pages of the same loopback origin are allowed too.',
-    }),
+  hosts: z.array(z.string().min(1)).default([]).meta({
+    description: 'Host header values accepted besides those of publicUrl and, on loopback, localhost, 127.0.0.1 and [::1].',
+  }),
+  origins: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'Browser origins allowed (scheme://host:port, exact). On a loopback listener pages of the same loopback origin are allowed too.',
+  }),
 })
 
 /** Bounds of reference 0.1: what one caller, connection or message may take. */

@@ -142,7 +142,7 @@ function readCatalogs(work: Work, folder: string, servers: readonly string[]): P
       file,
       schema: Catalog,
       env,
-      check: (value) => ({ value, faults: checkCatalog(value, { servers, compile }) }),
+      inspect: (json) => checkCatalog(json, { servers, compile }),
     }),
   )
 }

@@ -25,6 +25,8 @@ export function formatPath(path: JsonPath): string {
 
 /** The name among `known` that a misspelt one most likely means, if any is near. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
+  const longer = [...known].filter((candidate) => name.length >= 3 && candidate.toLowerCase().startsWith(name.toLowerCase()))
+  if (longer.length === 1) return longer[0]
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(Math.min(name.length, 24) / 3)) + 1
   for (const candidate of known) {
@@ -34,9 +36,9 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best
 }
 
-/** `"a", "b" or "c"`, cut after twelve. */
+/** `"a", "b" or "c"`, cut after two dozen. */
 export function listNames(names: readonly string[]): string {
-  const quoted = names.slice(0, 12).map((name) => JSON.stringify(name))
+  const quoted = names.slice(0, 24).map((name) => JSON.stringify(name))
   if (names.length > quoted.length) return `${quoted.join(', ')}, ...`
   return quoted.length < 2 ? quoted.join('') : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`
 }

@@ -36,6 +36,9 @@ export interface FileRequest<T> {
   readonly file: string
   readonly schema: z.ZodType<T>
   readonly env: Environment
+  /** Looks at the JSON as it is, after interpolation, whether the schema accepts it or not. */
+  inspect?(json: unknown): readonly Fault[]
+  /** Looks at the valid value, and may complete it; `raw` is the JSON before interpolation. */
   check?(value: T, raw: unknown): { readonly value: T; readonly faults: readonly Fault[] }
 }
 
@@ -56,13 +59,14 @@ export async function readConfigFile<T>(request: FileRequest<T>): Promise<FileRe
   const toProblems = (faults: readonly Fault[]) => problemsOf(request.file, source, faults)
   const reading = { raw: source.value, toProblems, absent: false }
   const filled = interpolate(request.schema, source.value, request.env)
+  const inspected = [...filled.faults, ...(request.inspect?.(filled.value) ?? [])]
   const parsed = request.schema.safeParse(filled.value)
   if (!parsed.success) {
-    const problems = toProblems([...filled.faults, ...explainIssues(request.schema, parsed.error.issues, filled.value)])
+    const problems = toProblems([...explainIssues(request.schema, parsed.error.issues, filled.value), ...inspected])
     return { ...reading, located: undefined, problems }
   }
   const checked = request.check?.(parsed.data, source.value) ?? { value: parsed.data, faults: [] }
-  const problems = toProblems([...filled.faults, ...checked.faults])
+  const problems = toProblems([...inspected, ...checked.faults])
   if (problems.length > 0) return { ...reading, located: undefined, problems }
   const digest = `sha256:${createHash('sha256').update(JSON.stringify(checked.value)).digest('hex')}`
   const located = {
@@ -101,6 +105,7 @@ function problemsOf(file: string, source: JsonSource, faults: readonly Fault[]):
     ...(allowed === undefined ? {} : { allowed }),
     ...(suggestion === undefined ? {} : { suggestion }),
   }))
+  problems.sort((a, b) => a.line - b.line || a.column - b.column)
   if (faults.length > MAX_PROBLEMS)
     problems.push({ file, line: 1, column: 1, path: '$', message: `and ${faults.length - MAX_PROBLEMS} more` })
   return problems
