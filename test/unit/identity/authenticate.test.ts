@@ -90,6 +90,20 @@ describe('a valid token', () => {
   })
 })
 
+test.each(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
+  '%s verifies',
+  async (alg) => {
+    const signing = await makeKey(alg)
+    const { publicJwk } = signing
+    const settings = { algorithms: [alg], jwks: { keys: [{ ...publicJwk, alg: undefined }] } }
+    await using fixture = createAuthenticatorFixture({ issuers: [issuer(JSON.parse(JSON.stringify(settings)))] })
+
+    const identity = await fixture.authenticator.authenticate(bearer(await signToken(signing)), RESOURCE)
+
+    expect(identity.principal.subject).toBe('alice')
+  },
+)
+
 describe('claims that do not hold', () => {
   const now = NOW_SECONDS
   test.each<[name: string, settings: Record<string, unknown>, claims: Record<string, unknown>, reason: string | undefined]>([
