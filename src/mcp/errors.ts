@@ -82,6 +82,11 @@ export function toWireError(thrown: unknown, era: Era, stage: Stage, exchangeId:
   }
 }
 
+/** A second stream where a session may have one: the first stays, whoever opened it. */
+export function conflictError(message: string): WireError {
+  return { status: 409, headers: {}, error: { code: -32600, message } }
+}
+
 /** Revisions up to 2025-11-25 had a code of its own for a resource that is not there. */
 const LEGACY_UNKNOWN_RESOURCE = -32002
 

@@ -1,0 +1,64 @@
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import type { TextLens, TextPart } from '../core/text-lens.ts'
+
+/** The members of a result that hold words a model or a person will read. */
+const RESULT_MEMBERS = [
+  'content',
+  'structuredContent',
+  'contents',
+  'messages',
+  'description',
+  'completion',
+  'inputRequests',
+  'message',
+]
+
+/** Every text inside some members of an object, read when asked for and replaced in place. */
+export function createLens(root: JsonObject, members: readonly string[] = RESULT_MEMBERS): TextLens {
+  let found: Map<string, Place> | undefined
+  const places = () => {
+    if (found !== undefined) return found
+    found = new Map()
+    for (const member of members) collect(root, member, member, found)
+    return found
+  }
+  return {
+    get parts(): readonly TextPart[] {
+      return [...places()].map(([path, place]) => ({ path, text: place.read() }))
+    },
+    replace(path, text) {
+      places().get(path)?.write(text)
+    },
+  }
+}
+
+interface Place {
+  read(): string
+  write(text: string): void
+}
+
+/** Binary content is not words. */
+const NOT_WORDS = new Set(['data', 'blob', 'mimeType', 'type'])
+
+function collect(holder: JsonObject | readonly Json[], key: string | number, path: string, found: Map<string, Place>): void {
+  // Parsed JSON of this exchange alone: nobody else holds it, so it may be changed in place.
+  const open = holder as Record<string | number, Json | undefined>
+  if (!Object.hasOwn(open, key)) return
+  const value = open[key]
+  if (typeof value === 'string') {
+    const define = (text: string) =>
+      Object.defineProperty(open, key, { value: text, enumerable: true, writable: true, configurable: true })
+    found.set(path, { read: () => String(open[key]), write: define })
+  } else if (Array.isArray(value)) {
+    for (const index of value.keys()) collect(value, index, `${path}[${index}]`, found)
+  } else if (isJsonObject(value) && !JSON.isRawJSON(value)) {
+    for (const name of Object.keys(value)) {
+      if (!(NOT_WORDS.has(name) && isBlock(value))) collect(value, name, `${path}.${name}`, found)
+    }
+  }
+}
+
+/** Content blocks and resource contents, as opposed to data of a tool that happens to use the same names. */
+function isBlock(value: JsonObject): boolean {
+  return typeof value['mimeType'] === 'string' || value['type'] === 'text' || typeof value['blob'] === 'string'
+}

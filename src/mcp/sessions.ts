@@ -1,0 +1,225 @@
+// Sessions of legacy clients. How it works: (1) the session id is a sealed text that holds everything the session is, so that any node
+// with the key can serve it; (2) each node remembers the sessions it has seen, counts them, and ends the idle ones; (3) ended ones are
+// remembered until their seal expires. A node that never saw a session end (or restarted) would serve it to its owner again.
+import { createHash, randomBytes } from 'node:crypto'
+import type { Bounds } from '../config/gateway.ts'
+import { GatewayError } from '../core/errors.ts'
+import type { Report } from '../core/events.ts'
+import { isJsonObject, type JsonObject } from '../core/json.ts'
+import type { Identity } from '../core/principal.ts'
+import type { Sealer } from '../lib/seal.ts'
+import { isBusy, type Session } from './session.ts'
+
+/** What `initialize` agreed on. */
+export interface SessionFounding {
+  readonly identity: Identity
+  readonly catalog: string | undefined
+  readonly protocolVersion: string
+  readonly capabilities: JsonObject
+  readonly clientInfo: JsonObject | undefined
+}
+
+/** The sessions of this node. */
+export interface Sessions {
+  /** Throws GatewayError `session_limit` or `overloaded`. */
+  create(founding: SessionFounding): Session
+  /** Throws GatewayError `session_not_found` for everything that is not a session of this caller on this endpoint. */
+  find(id: string, identity: Identity, catalog: string | undefined): Session
+  end(session: Session): void
+  /** Ends sessions that are idle for too long or past their seal. */
+  sweep(): void
+  all(): Iterable<Session>
+  readonly size: number
+}
+
+interface SessionDeps {
+  readonly sealer: Sealer
+  readonly bounds: Bounds
+  readonly report: Report
+  now(): Date
+  monotonic(): number
+  /** Frees what an ended session holds. */
+  release(session: Session): void
+}
+
+const PURPOSE = 'mcp-session'
+const SEALED_FOR_MS = 86_400_000
+/** A session idle for less is never put out to make room for another one. */
+const EVICTABLE_AFTER_MS = 60_000
+const ENDED_KEPT = 50_000
+
+interface Sealed {
+  readonly n: string
+  readonly p: string
+  readonly c?: string
+  readonly v: string
+  readonly a: JsonObject
+  readonly i?: JsonObject
+  readonly e: number
+}
+
+/** Sessions over a sealer. */
+export function createSessions(deps: SessionDeps): Sessions {
+  const { bounds, sealer } = deps
+  const byId = new Map<string, Session>()
+  /** Sessions of a principal, least recently used first. */
+  const byPrincipal = new Map<string, Set<Session>>()
+  const ended = createEnded()
+  const intern = createInterner()
+
+  const keep = (id: string, sealed: Sealed, identity: Identity): Session => {
+    const session: Session = {
+      id,
+      name: sealed.n,
+      catalog: sealed.c,
+      protocolVersion: sealed.v,
+      capabilities: intern(sealed.a),
+      clientInfo: sealed.i === undefined ? undefined : intern(sealed.i),
+      expiresAt: sealed.e,
+      identity,
+      lastUsedAt: deps.monotonic(),
+      live: undefined,
+      ended: false,
+    }
+    byId.set(id, session)
+    const own = byPrincipal.get(identity.key) ?? new Set()
+    byPrincipal.set(identity.key, own.add(session))
+    return session
+  }
+  const end = (session: Session) => {
+    if (session.ended) return
+    session.ended = true
+    byId.delete(session.id)
+    const own = byPrincipal.get(session.identity.key)
+    own?.delete(session)
+    if (own?.size === 0) byPrincipal.delete(session.identity.key)
+    ended.add(session.name, session.expiresAt)
+    deps.release(session)
+  }
+  const makeRoom = (identity: Identity) => {
+    const own = byPrincipal.get(identity.key)
+    if ((own?.size ?? 0) >= bounds.sessionsPerPrincipal) {
+      const idle = oldestIdle(own ?? [], deps.monotonic())
+      if (idle === undefined) {
+        const message = `too many sessions: ${bounds.sessionsPerPrincipal} are open for this principal; end one with DELETE`
+        throw new GatewayError('session_limit', message, { retryAfterSeconds: EVICTABLE_AFTER_MS / 1000 })
+      }
+      end(idle)
+    }
+    if (byId.size >= bounds.sessions) {
+      throw new GatewayError('overloaded', 'too many sessions are open on this gateway', { retryAfterSeconds: 5 })
+    }
+  }
+  const isAlive = (session: Session) =>
+    session.expiresAt > deps.now().getTime() && (isBusy(session) || deps.monotonic() - session.lastUsedAt < bounds.sessionIdleMs)
+
+  return {
+    create(founding) {
+      makeRoom(founding.identity)
+      const sealed: Sealed = {
+        n: randomBytes(16).toString('base64url'),
+        p: hashOf(founding.identity.key),
+        ...(founding.catalog === undefined ? {} : { c: founding.catalog }),
+        v: founding.protocolVersion,
+        a: founding.capabilities,
+        ...(founding.clientInfo === undefined ? {} : { i: founding.clientInfo }),
+        e: deps.now().getTime() + SEALED_FOR_MS,
+      }
+      return keep(sealer.seal(PURPOSE, sealed), sealed, founding.identity)
+    },
+    find(id, identity, catalog) {
+      const known = byId.get(id)
+      if (known !== undefined && known.identity.key === identity.key && known.catalog === catalog && isAlive(known)) {
+        touch(known, identity)
+        return known
+      }
+      if (known !== undefined && known.identity.key === identity.key && !isAlive(known)) end(known)
+      return adopt(id, identity, catalog)
+    },
+    end,
+    sweep() {
+      for (const session of byId.values()) if (!isAlive(session)) end(session)
+      ended.sweep(deps.now().getTime())
+    },
+    all: () => byId.values(),
+    get size() {
+      return byId.size
+    },
+  }
+
+  function touch(session: Session, identity: Identity): void {
+    session.identity = identity
+    session.lastUsedAt = deps.monotonic()
+    const own = byPrincipal.get(identity.key)
+    // Last in the set means used last.
+    if (own?.delete(session)) own.add(session)
+  }
+
+  /** Takes in a session of another node, or says that there is none. */
+  function adopt(id: string, identity: Identity, catalog: string | undefined): Session {
+    const sealed = readSealed(sealer.open(PURPOSE, id))
+    if (sealed === undefined || sealed.e <= deps.now().getTime() || ended.has(sealed.n)) throw notFound()
+    if (sealed.p !== hashOf(identity.key) || sealed.c !== catalog) {
+      deps.report({ type: 'session-hijack', reason: sealed.c === catalog ? 'another principal' : 'another endpoint' })
+      throw notFound()
+    }
+    makeRoom(identity)
+    return keep(id, sealed, identity)
+  }
+}
+
+function notFound(): GatewayError {
+  return new GatewayError('session_not_found', 'Session not found')
+}
+
+function oldestIdle(own: Iterable<Session>, now: number): Session | undefined {
+  for (const session of own) {
+    if (now - session.lastUsedAt <= EVICTABLE_AFTER_MS) return undefined
+    if (!isBusy(session)) return session
+  }
+  return undefined
+}
+
+/** A name for a principal that tells nothing about it. */
+export function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, 22)
+}
+
+function readSealed(value: unknown): Sealed | undefined {
+  if (!isJsonObject(value)) return undefined
+  const { n, p, c, v, a, i, e } = value
+  if (typeof n !== 'string' || typeof p !== 'string' || typeof v !== 'string' || typeof e !== 'number' || !isJsonObject(a)) {
+    return undefined
+  }
+  return { n, p, v, a, e, ...(typeof c === 'string' ? { c } : {}), ...(isJsonObject(i) ? { i } : {}) }
+}
+
+/** Names of ended sessions until their seals expire; the oldest are forgotten first when there are too many. */
+function createEnded() {
+  const until = new Map<string, number>()
+  return {
+    has: (name: string) => until.has(name),
+    add(name: string, expiresAt: number) {
+      until.set(name, expiresAt)
+      if (until.size <= ENDED_KEPT) return
+      const [oldest] = until.keys()
+      if (oldest !== undefined) until.delete(oldest)
+    },
+    sweep(now: number) {
+      for (const [name, expiresAt] of until) if (expiresAt <= now) until.delete(name)
+    },
+  }
+}
+
+/** Clients of one kind say the same things: equal objects are kept once, which is most of the memory of a session. */
+function createInterner() {
+  const known = new Map<string, JsonObject>()
+  return (value: JsonObject): JsonObject => {
+    const text = JSON.stringify(value)
+    const same = known.get(text)
+    if (same !== undefined) return same
+    if (known.size >= 1000) known.clear()
+    known.set(text, value)
+    return value
+  }
+}
