@@ -108,7 +108,8 @@ function askConsent(server: McpServer, { mcpReq }: ServerContext): 'ask' | 'yes'
   const envelope: { readonly [CLIENT_CAPABILITIES_META_KEY]?: ClientCapabilities } | undefined = mcpReq.envelope
   // oxlint-disable-next-line typescript/no-deprecated -- the only place that knows what a client of the legacy era declared
   const declared = envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities()
-  if (declared?.elicitation === undefined) return 'yes'
+  // A client that declares URLs alone shows no forms.
+  if (declared?.elicitation === undefined || (declared.elicitation.url && !declared.elicitation.form)) return 'yes'
   const answer = inputResponse(mcpReq.inputResponses, 'confirm')
   if (answer.kind !== 'elicit') return 'ask'
   return answer.action === 'accept' && answer.content?.['confirm'] === true ? 'yes' : 'no'

@@ -1,5 +1,5 @@
 // A stdio server of the legacy era that does what it is told, good and bad. Raw lines on purpose: no SDK would let it misbehave.
-//   node test/support/child-program.ts [--stubborn] [--tree] [--exit-on-probe] [--silent-on-probe] [--crash-at-start] [--deaf]
+//   node test/support/child-program.ts [--stubborn] [--tree] [--exit-on-probe] [--silent-on-probe] [--crash-at-start] [--deaf] [--modern]
 import { spawn } from 'node:child_process'
 import { closeSync, readdirSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,7 @@ const flags = new Set(process.argv.slice(2))
 const waiting = new Map<string, (answer: Message) => void>()
 const cancelled: unknown[] = []
 const levels: unknown[] = []
+const listens: unknown[] = []
 let descendants: number[] = []
 let asked = 0
 
@@ -70,6 +71,8 @@ const TOOLS: Record<string, (id: number | string, input: Sent, meta: Sent) => un
   meta: (_id, _input, meta) => text(meta),
   never: () => undefined,
   crash: () => process.exit(7),
+  verbatim: (_id, input) => input['result'],
+  listens: () => text(listens),
   late: (id, input) => void setTimeout(send, input['ms'], { id, result: text('late') }),
   twice: (id) => {
     send({ id, result: text('first') })
@@ -152,6 +155,13 @@ async function answer({ id, method, params = {} }: Message): Promise<void> {
         declared: params['capabilities'],
       },
     })
+  } else if (method === 'server/discover' && flags.has('--modern')) {
+    const capabilities = { tools: { listChanged: true }, resources: { subscribe: true } }
+    send({ id, result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities } })
+  } else if (method === 'subscriptions/listen') {
+    const _meta = { 'io.modelcontextprotocol/subscriptionId': id }
+    send({ method: 'notifications/subscriptions/acknowledged', params: { notifications: params['notifications'], _meta } })
+    listens.push({ id, filter: params['notifications'] })
   } else if (method === 'logging/setLevel') {
     levels.push(params['level'])
     send({ id, result: {} })

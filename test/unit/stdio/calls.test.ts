@@ -391,3 +391,85 @@ describe('the era of a child', () => {
     await expect(bench.child([], { era: 'modern' })).rejects.toMatchObject({ code: 'upstream_invalid' })
   })
 })
+
+describe('a modern server over stdio', () => {
+  const modern = (bench: StdioBench) => bench.child(['--modern'], { era: 'modern' })
+  const required = (inputRequests: object) =>
+    ({ result: { resultType: 'input_required', inputRequests, requestState: 's1' } }) as never
+
+  test('gets the envelope with what the caller can answer', async () => {
+    await using bench = new StdioBench()
+    const child = await modern(bench)
+    const capabilities = { elicitation: {} }
+
+    const meta = jsonOf(await callTool(child, 'meta', {}, createCaller({ capabilities, logLevel: 'info' })))
+
+    expect(meta).toEqual({
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': capabilities,
+      'io.modelcontextprotocol/clientInfo': { name: 'tollgate', version: '0' },
+      'io.modelcontextprotocol/logLevel': 'info',
+      traceparent: expect.any(String),
+    })
+  })
+
+  test('asks by its result, whose state and keys come as they are', async () => {
+    await using bench = new StdioBench()
+    const child = await modern(bench)
+    const input = required({ who: FORM, x: { method: 'roots/list' } })
+
+    const step = await callTool(child, 'verbatim', input, createCaller({ capabilities: { elicitation: {}, roots: {} } }))
+
+    expect(step).toMatchObject({
+      kind: 'input',
+      state: 's1',
+      raw: { resultType: 'input_required' },
+      requests: { who: FORM, x: { method: 'roots/list' } },
+    })
+  })
+
+  test.each([
+    ['E15: asks for what the client did not declare', 'missing_capability', required({ who: FORM })],
+    ['asks with a method no client has', 'upstream_invalid', required({ x: { method: 'shell/run' } })],
+    ['asks with something that is no request', 'upstream_invalid', required({ x: 'y' })],
+    ['answers with a kind of result nobody knows', 'upstream_invalid', { result: { resultType: 'task' } }],
+  ])('that %s ends as %s', async (_name, code, input) => {
+    await using bench = new StdioBench()
+    const child = await modern(bench)
+
+    await expect(callTool(child, 'verbatim', input, createCaller())).rejects.toMatchObject({ code })
+  })
+
+  test('has no requests of its own: they are refused', async () => {
+    await using bench = new StdioBench()
+    const child = await modern(bench)
+
+    const step = await callTool(child, 'ask', asks(FORM), createCaller({ capabilities: { elicitation: {} } }))
+
+    expect(jsonOf(step)).toEqual([{ code: -32_601, message: 'method not found' }])
+  })
+
+  test('change notices carry the id of the listen that asked, or are dropped', async () => {
+    await using bench = new StdioBench()
+    const child = await modern(bench)
+    const heard: unknown[] = []
+    child.onNotification((method, params) => heard.push([method, params]))
+    const announce = (subscription: unknown) =>
+      callTool(child, 'announce', {
+        method: 'notifications/resources/updated',
+        params: { uri: 'a://1', _meta: { 'io.modelcontextprotocol/subscriptionId': subscription as number } },
+      })
+
+    await child.listen([])
+    await child.listen(['a://1'])
+    const [old, current] = jsonOf(await callTool(child, 'listens'))
+    await announce(current.id)
+    await announce(old.id)
+    await announce('other')
+
+    expect(heard).toEqual([['notifications/resources/updated', { uri: 'a://1', _meta: {} }]])
+    expect(old.filter).toEqual({ toolsListChanged: true })
+    expect(current.filter).toEqual({ toolsListChanged: true, resourceSubscriptions: ['a://1'] })
+    expect(jsonOf(await callTool(child, 'seen')).cancelled).toEqual([old.id])
+  })
+})
