@@ -147,7 +147,7 @@ test('a version is a semantic version, follows the digest, and needs no escape i
 
 test('long texts are cut to what the format allows, between characters', () => {
   const body = renderRegistry([catalog('a', { title: '', description: '😀'.repeat(101) })], {
-    path: '/v0.1/servers',
+    path: [],
     query: new URLSearchParams(),
     publicUrl: PUBLIC,
   })
