@@ -3,7 +3,7 @@ import type { SnapshotProblem } from './snapshot.ts'
 
 /** What operators hear about. One function per event in telemetry/events.ts writes the log line and moves the metrics. */
 export type GatewayEvent =
-  | { readonly type: 'exchange-end'; readonly entry: Entry; readonly httpStatus: number }
+  | { readonly type: 'exchange-end'; readonly entry: Entry }
   | { readonly type: 'request-end'; readonly method: string; readonly httpStatus: number; readonly durationMs: number; readonly exchange: string; readonly error?: string }
   | { readonly type: 'auth-denied'; readonly reason: string; readonly issuer?: string; readonly route: string }
   | { readonly type: 'config-reloaded'; readonly generation: number; readonly revision: string }

@@ -38,10 +38,11 @@ export function createAccess(deps: AccessDeps): Access {
       if (error.code !== 'unauthenticated' && error.code !== 'insufficient_scope') return {}
       const endpoint = ENDPOINT.test(path) ? path : '/mcp'
       const presented = error.details?.['reason'] !== 'missing'
-      const scopes = Array.isArray(error.details?.['scopes']) ? error.details['scopes'] : deps.scopes()
+      const missing = error.details?.['scope']
+      const scope = typeof missing === 'string' ? missing : deps.scopes().join(' ')
       const value = challenge({
         resourceMetadataUrl: metadataUrl(deps.publicUrl, endpoint),
-        ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+        ...(scope === '' ? {} : { scope }),
         ...(error.code === 'insufficient_scope' ? { error: 'insufficient_scope' } : presented ? { error: 'invalid_token' } : {}),
       })
       return { 'www-authenticate': value }

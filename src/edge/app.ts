@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
-import { toGatewayError } from '../core/errors.ts'
+import { type GatewayError, toGatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
+import { REGISTRY_HEADERS, REGISTRY_PATH } from './origin.ts'
 import { HTTP_STATUS } from './errors.ts'
 
 /** What the quiet routes of the data listener need. */
@@ -9,10 +10,10 @@ export interface AppDeps {
   resourceMetadata(endpoint: string): unknown
   /** Verifies the caller of `/v0.1/*`; throws GatewayError. */
   authenticate(request: Request): Promise<Identity>
-  /** Body of a registry route for a caller (GET /v0.1/servers...), or undefined when there is no such thing. */
-  registry(identity: Identity, path: readonly string[], query: URLSearchParams): unknown
+  /** Body of a registry route for a caller (GET /v0.1/servers...); throws GatewayError when there is no such thing. */
+  registry(visit: { readonly identity: Identity; readonly path: readonly string[]; readonly query: URLSearchParams }): unknown
   /** WWW-Authenticate for a refused registry call. */
-  challenge(error: unknown): Record<string, string>
+  challenge(error: GatewayError): Record<string, string>
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
@@ -30,14 +31,12 @@ export function createApp(deps: AppDeps): Express {
     else response.setHeader('cache-control', 'max-age=60').json(body)
   })
 
-  app.get('/v0.1/servers{/*rest}', async (request, response) => {
+  app.get(`${REGISTRY_PATH}{/*rest}`, async (request, response) => {
+    response.set({ ...REGISTRY_HEADERS, 'cache-control': 'private, no-store' })
     const identity = await deps.authenticate(request)
     const url = new URL(request.originalUrl, 'http://gateway.invalid')
-    const path = url.pathname.slice('/v0.1/servers'.length).split('/').filter(Boolean).map(decodeURIComponent)
-    const body = deps.registry(identity, path, url.searchParams)
-    response.setHeader('cache-control', 'private, no-store')
-    if (body === undefined) sendProblem(response, 404, 'server not found')
-    else response.json(body)
+    const path = url.pathname.slice(REGISTRY_PATH.length).split('/').filter(Boolean).map(decodeURIComponent)
+    response.json(deps.registry({ identity, path, query: url.searchParams }))
   })
 
   app.use((_request, response) => sendProblem(response, 404, 'there is nothing at this path'))

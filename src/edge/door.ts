@@ -7,7 +7,7 @@ import type { Responder } from '../core/responder.ts'
 import { readBody } from './body.ts'
 import { HTTP_STATUS } from './errors.ts'
 import { assertSingleHeaders } from './headers.ts'
-import { allowedOrigin, assertHost, corsHeaders, type OriginRules, preflightHeaders } from './origin.ts'
+import { allowedOrigin, assertHost, corsHeaders, type OriginRules, preflightHeaders, REGISTRY_PATH } from './origin.ts'
 import { createResponder } from './respond.ts'
 import { parseTarget, type Target } from './target.ts'
 
@@ -87,8 +87,9 @@ async function pass(deps: DoorDeps, passage: Passage): Promise<void> {
     refuseEarly(deps, passage.overloaded)
     assertSingleHeaders(request.rawHeaders)
     target = parseTarget(request.url ?? '/', deps.bounds.urlBytes)
-    const isPublic = target.path.startsWith('/.well-known/') // published documents: any site may read them
-    if (!isPublic) assertHost(deps.rules(), request.headers.host)
+    // Published documents and the registry are read by web pages of any origin; no cookie ever names a caller here.
+    const isPublic = target.path.startsWith('/.well-known/') || target.path.startsWith(REGISTRY_PATH)
+    if (!target.path.startsWith('/.well-known/')) assertHost(deps.rules(), request.headers.host)
     const origin = isPublic ? request.headers.origin : allowedOrigin(deps.rules(), request.headers)
     if (origin !== undefined && !isPublic) headers = { ...headers, ...corsHeaders(origin) }
     if (request.method === 'OPTIONS') {

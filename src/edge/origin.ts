@@ -85,3 +85,13 @@ export function preflightHeaders(origin: string, requested: string | undefined):
     'access-control-max-age': '600',
   }
 }
+
+/** Beginning of every path of the MCP registry API. */
+export const REGISTRY_PATH = '/v0.1/servers'
+
+/** Registries are read by web pages of any origin; their callers prove themselves by a header, never by a cookie. */
+export const REGISTRY_HEADERS: Readonly<Record<string, string>> = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, OPTIONS',
+  'access-control-allow-headers': 'Authorization, Content-Type',
+}

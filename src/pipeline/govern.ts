@@ -21,6 +21,8 @@ export interface GovernDeps {
   /** Monotonic milliseconds. */
   monotonic(): number
   readonly report: Report
+  /** Hears of every exchange that is over, with its ledger entry. */
+  ended(exchange: Exchange, entry: Entry): void
 }
 
 /**
@@ -30,7 +32,9 @@ export interface GovernDeps {
 export async function govern<Answer>(deps: GovernDeps, exchange: Exchange, call: FacetCall<Answer>): Promise<Answer> {
   const decision = call.decide()
   const outcome: Outcome<Answer> = await travel(deps, { exchange, call, decision })
-  await deps.ledger.record(toEntry(deps, { exchange, call, decision, outcome }))
+  const entry = toEntry(deps, { exchange, call, decision, outcome })
+  await deps.ledger.record(entry)
+  deps.ended(exchange, entry)
   if (outcome.error !== undefined) throw outcome.error
   return outcome.answer
 }

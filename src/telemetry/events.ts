@@ -50,11 +50,11 @@ function exchangeHandlers({
     if (logger.enabled(level)) lines.write(toLogLine(level, message, fields, now()))
   }
   return {
-    'exchange-end': ({ entry, httpStatus }) => {
+    'exchange-end': ({ entry }) => {
       metrics.exchange(entry)
       if (ended.size >= MAX_ENDED) ended.clear()
       ended.add(entry.id)
-      if (exchanges && logger.enabled('info')) lines.write(toExchangeLine(entry, httpStatus, now()))
+      if (exchanges && logger.enabled('info')) lines.write(toExchangeLine(entry, now()))
     },
     // A request whose exchange has its line already does not get a second one.
     'request-end': ({ method, httpStatus, durationMs, exchange, error }) => {

@@ -3,7 +3,7 @@ import { escapeActive, type LogFields } from './log-line.ts'
 import { redact } from './redact.ts'
 
 /** The log line of one exchange that left a ledger entry: the keys of every other line, facts under their OpenTelemetry names. */
-export function toExchangeLine(entry: Entry, httpStatus: number, at: number): string {
+export function toExchangeLine(entry: Entry, at: number): string {
   const line = {
     timestamp: new Date(at).toISOString(),
     level: 'info',
@@ -13,7 +13,6 @@ export function toExchangeLine(entry: Entry, httpStatus: number, at: number): st
     'mcp.method.name': redact(entry.method),
     ...targetOf(entry),
     'error.type': errorTypeOf(entry),
-    'http.response.status_code': httpStatus,
     'tollgate.status': entry.status,
     'tollgate.decision': entry.decision,
     'tollgate.reason': entry.reason,

@@ -32,7 +32,7 @@ function road(over: Partial<GovernDeps> = {}) {
     },
     limiter: { admit: () => { steps.push('limits'); return { admitted: true, release: () => steps.push('release') } }, peek: () => ({ used: 0 }) },
     guard: { active: () => true, inspect: async (hook) => { steps.push(`guard ${hook}`); return [] } },
-    limitRules: () => [], digest: () => 'sha256:args', monotonic: () => 5, report: () => undefined,
+    limitRules: () => [], digest: () => 'sha256:args', monotonic: () => 5, report: () => undefined, ended: () => undefined,
     ...over,
   }
   return { deps, entries, steps }

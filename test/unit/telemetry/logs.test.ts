@@ -96,7 +96,7 @@ describe('a log line', () => {
 })
 
 test('the line of an exchange has the keys of every line and the facts of the entry', () => {
-  const line = toExchangeLine(entry({ status: 'tool_error', target: 'a\nb\u202E', rule: null }), 200, AT)
+  const line = toExchangeLine(entry({ status: 'tool_error', target: 'a\nb\u202E', rule: null }), AT)
 
   expect(line.split('\n').length).toBe(2)
   expect(line).not.toContain('\u202E')

@@ -1,0 +1,30 @@
+import type { AdminDeps } from '../admin/app.ts'
+import { principalKey } from '../core/principal.ts'
+import { limitRules } from '../metering/limit-rules.ts'
+import { NAME, type Parts } from './parts.ts'
+
+/** What the admin API may look at and do. */
+export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
+  const { files, callers, ledger, observing, limiter, facet, life, options } = parts
+  const resource = `${adminUrl}/admin`
+  return {
+    snapshot: () => files.current.get(),
+    about: { name: NAME, version: options.version, startedAt: life.startedAt, instance: life.instance },
+    facts: () => ({ issuers: callers.authenticator.status(), ledger: ledger.status(), mcp: facet.stats(), inFlight: life.doors?.inFlight() ?? 0 }),
+    authenticate: ({ headers }) => callers.authenticator.authenticate(headers.authorization === undefined ? {} : { authorization: headers.authorization }, resource),
+    async principalOf(token) {
+      const { principal } = await callers.authenticator.authenticate({ authorization: `Bearer ${token}` }, `${life.doors?.publicUrl ?? ''}/mcp`)
+      return principal
+    },
+    limitsOf(principal, item) {
+      const catalog = files.current.get().catalogs.get(item.catalog)
+      const identity = { principal, key: principalKey(principal), method: 'jwt' as const }
+      const rules = limitRules({ item, catalog, identity, session: '', defaults: files.files().gateway?.value.limits })
+      return rules.map((rule) => ({ label: rule.label, max: rule.max, ...limiter.peek(rule) }))
+    },
+    ledger,
+    metrics: () => observing.metrics.expose(),
+    reload: () => files.reload(),
+    now: () => new Date(),
+  }
+}

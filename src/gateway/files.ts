@@ -1,0 +1,81 @@
+import { createCurrent, type Current } from '../catalog/current.ts'
+import { readConfig } from '../catalog/read.ts'
+import { mergeReload } from '../catalog/reload.ts'
+import { buildSnapshot } from '../catalog/snapshot.ts'
+import { watchConfig, type ConfigWatch } from '../catalog/watch.ts'
+import type { ConfigFiles } from '../config/load.ts'
+import type { Report } from '../core/events.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { UpstreamSet } from '../mcp/upstream/set.ts'
+
+/** What keeps files, upstreams and the snapshot in step. */
+export interface FilesDeps {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly servers: UpstreamSet
+  readonly report: Report
+  /** Takes a new configuration into use; throws when it cannot work, and then nothing changes. */
+  apply(files: ConfigFiles): void
+}
+
+/** The files in force and the snapshot made from them. */
+export interface Files {
+  readonly current: Current
+  files(): ConfigFiles
+  /** Builds a new snapshot from what is known now, when that differs from the one in force. */
+  publish(): void
+  reload(): Promise<{ generation: number; problems: Snapshot['problems'] }>
+  watch(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Puts files in force and makes the first snapshot. */
+export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
+  let files = initial
+  let watcher: ConfigWatch | undefined
+  const build = (generation: number): Snapshot => buildSnapshot({ files, servers: deps.servers.states(), generation, now: Date.now() })
+  const current = createCurrent(build(1))
+
+  const publish = (): void => current.swap(build(current.get().generation + 1))
+
+  const reload = async (): Promise<{ generation: number; problems: Snapshot['problems'] }> => {
+    const fresh = await readConfig(initial.configFile, deps.env)
+    const merged = mergeReload(files, fresh)
+    try {
+      deps.apply(merged)
+      files = merged
+      deps.servers.apply(merged.servers)
+    } catch (error) {
+      files = { ...files, problems: [...fresh.problems, toProblem(initial, error)] }
+    }
+    publish()
+    const snapshot = current.get()
+    if (snapshot.problems.length > 0) deps.report({ type: 'config-rejected', problems: snapshot.problems })
+    else deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
+    return { generation: snapshot.generation, problems: snapshot.problems }
+  }
+
+  return {
+    current,
+    files: () => files,
+    publish,
+    reload,
+    async watch() {
+      const { configFile, sources } = initial
+      watcher = await watchConfig({
+        paths: [configFile, sources.servers, sources.catalogs, sources.revocations],
+        onChange: async () => {
+          await reload()
+        },
+        onError: (error) => deps.report({ type: 'internal-error', error }),
+      })
+    },
+    async close() {
+      await watcher?.close()
+    },
+  }
+}
+
+function toProblem(files: ConfigFiles, error: unknown): ConfigFiles['problems'][number] {
+  const message = `the new configuration cannot be used, the old one stays: ${error instanceof Error ? error.message : String(error)}`
+  return { file: files.gateway?.file ?? 'tollgate.json', line: 1, column: 1, path: '$', message }
+}

@@ -1,0 +1,78 @@
+import { delimiter, dirname } from 'node:path'
+import type { Server } from '../config/server.ts'
+import type { Report } from '../core/events.ts'
+import type { Era } from '../core/snapshot.ts'
+import { createCredential } from '../credentials/registry.ts'
+import type { UpstreamCredential } from '../credentials/credential.ts'
+import type { Egress } from '../lib/egress.ts'
+import type { Secrets } from '../lib/secrets.ts'
+import { createChildGuard } from '../mcp/upstream/child-guard.ts'
+import type { Upstream, UpstreamChange } from '../mcp/upstream/contract.ts'
+import { createUpstreamSet, type UpstreamSet } from '../mcp/upstream/set.ts'
+import { connectSse } from '../mcp/upstream/sse-connection.ts'
+import { connectStdio } from '../mcp/upstream/stdio-connection.ts'
+import { createUpstream } from '../mcp/upstream/upstream.ts'
+
+/** What the upstream side borrows. */
+export interface ServersDeps {
+  readonly folder: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly secrets: Secrets
+  readonly egress: Egress
+  readonly report: Report
+  readonly info: { readonly name: string; readonly version: string }
+  readonly graceMs: number
+  onChange(change: UpstreamChange): void
+}
+
+/** The upstream side: one connector per registered server, one watcher for all children. */
+export function openServers(deps: ServersDeps): UpstreamSet {
+  const guard = createChildGuard()
+  const env = { ...deps.env, PATH: [dirname(process.execPath), deps.env['PATH'] ?? ''].join(delimiter) } // "node" means the Node we run on
+  const set = createUpstreamSet({
+    create: (id, config) => create(id, config, { ...deps, env, guard }),
+    onChange: (change) => deps.onChange(change),
+    now: () => Date.now(),
+    graceMs: deps.graceMs,
+  })
+  return {
+    ...set,
+    async close(graceMs) {
+      await set.close(graceMs)
+      guard.close()
+    },
+  }
+}
+
+function create(id: string, config: Server, deps: ServersDeps & { readonly guard: ReturnType<typeof createChildGuard> }): Upstream {
+  const { secrets, egress, report } = deps
+  const clientInfo = { ...deps.info }
+  const now = (): number => performance.now()
+  const credential = credentialOf(config, deps)
+  let era: Era | undefined
+  const verdict = { get: () => era, set: (next: Era | undefined) => (era = next) }
+  return createUpstream({
+    id,
+    config,
+    deps: {
+      credential,
+      egress,
+      report,
+      clientInfo,
+      now: () => Date.now(),
+      monotonic: now,
+      random: Math.random,
+      connectStdio: (child, { capabilities }) =>
+        connectStdio(child, { id, secrets, env: deps.env, baseDir: deps.folder, guard: deps.guard, report, now, clientInfo, capabilities, verdict }),
+      connectSse: (remote, { capabilities }) => {
+        const dispatcher = egress.dispatcher(remote.url, { literalAllowed: true, connectTimeoutMs: remote.timeouts.connectMs })
+        return connectSse(remote, { id, dispatcher, credential, now, clientInfo, capabilities })
+      },
+    },
+  })
+}
+
+function credentialOf(config: Server, { secrets, egress }: ServersDeps): UpstreamCredential | undefined {
+  if (config.type === 'stdio') return undefined
+  return createCredential(config.credential, { secrets, fetch: egress.fetch, now: () => Date.now(), url: config.url })
+}
