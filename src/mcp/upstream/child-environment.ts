@@ -1,4 +1,4 @@
-import { delimiter, dirname } from 'node:path'
+import { delimiter, dirname, isAbsolute } from 'node:path'
 import type { StdioServer } from '../../config/server.ts'
 import { GatewayError } from '../../core/errors.ts'
 import type { Secrets } from '../../lib/secrets.ts'
@@ -37,8 +37,14 @@ export function toChildEnvironment(config: StdioServer, gateway: Environment, se
     env[name] = isReference ? readSecret(secrets, value) : value
     if (isReference) resolved.push(env[name])
   }
-  env['PATH'] = [dirname(process.execPath), env['PATH'] ?? gateway['PATH'] ?? DEFAULT_PATH].join(delimiter)
+  env['PATH'] = toPath(env['PATH'] ?? gateway['PATH'] ?? DEFAULT_PATH)
   return { env, secrets: resolved }
+}
+
+/** Our own Node first, so that "node" and "npx" of a file mean it. An empty or relative entry would mean the child's own folder. */
+function toPath(path: string): string {
+  const folders = [dirname(process.execPath), ...path.split(delimiter)].filter((folder) => isAbsolute(folder))
+  return [...new Set(folders)].join(delimiter)
 }
 
 function readSecret(secrets: Secrets, reference: string): string {

@@ -40,6 +40,9 @@ export interface PeerListener {
 const MAX_JUNK = 1000
 // Only 2025-03-26 has arrays, and the SDKs send at most this many in one.
 const MAX_BATCH = 100
+// JSON.parse goes as deep as it likes, JSON.stringify does not. A text below this size cannot be deep enough to matter.
+const DEPTH_FREE_BYTES = 8_192
+const MAX_DEPTH = 512
 
 /** JSON-RPC 2.0 over one link: own ids, answers matched to requests, everything else handed to one listener. */
 export class RpcPeer {
@@ -138,7 +141,10 @@ export class RpcPeer {
     const isId = typeof id === 'string' || typeof id === 'number'
     const params = isJsonObject(message['params']) ? message['params'] : {}
     if (message['jsonrpc'] !== '2.0') return false
-    if (typeof method === 'string' && isId) this.#listener?.request({ id, method, params, bytes })
+    const deep = bytes > DEPTH_FREE_BYTES && isDeeper(message, MAX_DEPTH)
+    if (deep && typeof id === 'number' && method === undefined) this.#settle(id, this.#broken())
+    else if (deep) return true
+    else if (typeof method === 'string' && isId) this.#listener?.request({ id, method, params, bytes })
     else if (typeof method === 'string') this.#listener?.notification(method, params)
     else if (typeof id === 'number') this.#settle(id, this.#toOutcome(message, bytes))
     else return isId || id === null
@@ -151,8 +157,12 @@ export class RpcPeer {
     const isError = isJsonObject(error) && Number.isInteger(error['code']) && typeof error['message'] === 'string'
     // `as`: the three fields were checked on the line above; data is optional and passed on as it is.
     if (isError && result === undefined) return { kind: 'error', error: error as unknown as JsonRpcError, bytes }
-    const broken = new GatewayError('upstream_invalid', `server "${this.#server}" sent an answer that is no JSON-RPC response`)
-    return { kind: 'failed', error: broken }
+    return this.#broken()
+  }
+
+  #broken(): Outcome {
+    const message = `server "${this.#server}" sent an answer that is no JSON-RPC response`
+    return { kind: 'failed', error: new GatewayError('upstream_invalid', message) }
   }
 
   #settle(id: number, outcome: Outcome): void {
@@ -181,4 +191,9 @@ function parse(text: string): Json | undefined {
   } catch {
     return undefined
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }

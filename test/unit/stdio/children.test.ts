@@ -71,6 +71,13 @@ describe('what travels to a child', () => {
     })
   })
 
+  test('the folder of our Node comes first on PATH, once, and no entry means the folder of the child', () => {
+    const ours = dirname(process.execPath)
+    const toPath = (path: string) => toChildEnvironment(toStdioServer({}), { PATH: path }, { read: () => '' }).env['PATH']
+
+    expect([toPath(`/a:${ours}:/b`), toPath('/a::.:bin:/a'), toPath('')]).toEqual([`${ours}:/a:/b`, `${ours}:/a`, ours])
+  })
+
   test.each(['NODE_OPTIONS', 'LD_PRELOAD', 'LD_LIBRARY_PATH', 'DYLD_INSERT_LIBRARIES', 'BASH_ENV', 'TOLLGATE_KEY'])(
     'F14: %s is not given to a child, neither inherited nor fixed',
     (name) => {

@@ -138,6 +138,23 @@ describe('a peer on hostile text', () => {
     expect(outcomes).toEqual([{ kind: 'result', result: {}, bytes: 36 }])
   })
 
+  test('E06: an answer too deep to be written again fails its call, a deep notification is dropped', () => {
+    const { say, peer } = createPeer()
+    const heard: unknown[] = []
+    peer.listen({ request: () => undefined, notification: (method) => heard.push(method) })
+    const id = peer.ask(
+      'x',
+      () => ({}),
+      (outcome) => heard.push(outcome),
+    )
+    const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
+
+    say(`{"jsonrpc":"2.0","method":"n","params":{"a":${deep}}}`)
+    say(`{"jsonrpc":"2.0","id":${id},"result":{"a":${deep}}}`)
+
+    expect(heard).toMatchObject([{ kind: 'failed', error: { code: 'upstream_invalid' } }])
+  })
+
   test('an array of answers of 2025-03-26 is read one by one, up to a hundred', () => {
     const { say, peer } = createPeer()
     const ids: number[] = []
