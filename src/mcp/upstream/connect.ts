@@ -1,3 +1,4 @@
+import type { UpstreamCredential } from '../../credentials/credential.ts'
 import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
@@ -5,7 +6,7 @@ import { EgressError, type Egress } from '../../lib/egress.ts'
 import { answersServerRequests, toRelayedCapabilities } from './capabilities.ts'
 import type { Caller, Connection } from './contract.ts'
 import { createHttpConnector, type HttpConnector } from './era.ts'
-import { createEndpoint, type Endpoint, type UpstreamCredential } from './http-endpoint.ts'
+import { createEndpoint, type Endpoint } from './http-endpoint.ts'
 import type { PoolKey } from './pool.ts'
 
 /** The key of the connection everybody shares; also the one the gateway asks for lists. */
@@ -54,6 +55,9 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
   let made: { readonly endpoint: Endpoint; readonly connector: HttpConnector } | undefined
   let stateless = false
   const make = (): { readonly endpoint: Endpoint; readonly connector: HttpConnector } => {
+    if (deps.credential && deps.credential.origin !== new URL(config.url).origin) {
+      throw new GatewayError('upstream_auth', `the credential of server "${id}" belongs to another origin`)
+    }
     const dispatcher = deps.egress.dispatcher(config.url, { literalAllowed: true, connectTimeoutMs: config.timeouts.connectMs })
     const endpoint = createEndpoint({
       server: id,

@@ -61,7 +61,12 @@ export function createHttpConnector({ config, http, connectSse }: ConnectorOptio
   }
 
   const openModern = async (): Promise<Connection | 'legacy'> => {
-    const facts = toVerdict(await discover(http))
+    const first = await discover(http)
+    // A server that knows our version but not our request in its own way gets it once more: its capabilities are in the answer.
+    const facts = toVerdict(
+      http.endpoint.server,
+      first.kind === 'error' && isModernError(first.error) ? await discover(http) : first,
+    )
     if (facts === 'legacy') {
       if (config.era === 'modern')
         throw new GatewayError('upstream_invalid', `server "${http.endpoint.server}" does not speak ${MODERN_VERSION}`)
@@ -88,8 +93,8 @@ export function createHttpConnector({ config, http, connectSse }: ConnectorOptio
 }
 
 /** What the answer to `server/discover` says; throws what is no evidence. */
-function toVerdict(outcome: Outcome): ServerFacts | 'legacy' {
-  if (outcome.kind === 'result') return toFacts(outcome.result)
+function toVerdict(server: string, outcome: Outcome): ServerFacts | 'legacy' {
+  if (outcome.kind === 'result') return toFacts(server, outcome.result)
   if (outcome.kind === 'error')
     return isModernError(outcome.error) ? { era: 'modern', protocolVersion: MODERN_VERSION, capabilities: {} } : 'legacy'
   // An answer that is no JSON-RPC response at all is an answer: 404 and 405 pages, session errors, HTML.
@@ -102,13 +107,13 @@ function isModernError({ code, data }: JsonRpcError): boolean {
   return MODERN_ERRORS.includes(code) && (!Array.isArray(supported) || supported.includes(MODERN_VERSION))
 }
 
-function toFacts(result: JsonObject): ServerFacts | 'legacy' {
+function toFacts(server: string, result: JsonObject): ServerFacts | 'legacy' {
   const { supportedVersions, capabilities, instructions } = result
   if (!Array.isArray(supportedVersions) || !supportedVersions.includes(MODERN_VERSION)) {
     const legacy =
       Array.isArray(supportedVersions) && supportedVersions.some((version) => LEGACY_VERSIONS.includes(String(version)))
     if (!legacy && Array.isArray(supportedVersions))
-      throw new GatewayError('upstream_invalid', 'the server supports no protocol version known here')
+      throw new GatewayError('upstream_invalid', `server "${server}" supports no protocol version known here`)
     return 'legacy'
   }
   const meta = isJsonObject(result['_meta']) ? result['_meta'] : {}

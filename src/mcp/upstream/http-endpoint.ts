@@ -1,15 +1,7 @@
 import type { Dispatcher } from 'undici'
+import type { UpstreamCredential } from '../../credentials/credential.ts'
 import { GatewayError } from '../../core/errors.ts'
-import { asNotExecuted, HttpExchange, type ExchangeListener, type ExchangeOptions } from './http-exchange.ts'
-
-/** How the gateway signs its requests to one upstream; made by the credentials room. */
-export interface UpstreamCredential {
-  /** Tells credentials apart without telling them; part of every pool key. */
-  readonly fingerprint: string
-  headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>>
-  /** The upstream answered 401: what is cached is no good. */
-  rejected(): void
-}
+import { asNotExecuted, HttpExchange, type ExchangeListener, type ExchangeOptions, type HttpAnswer } from './http-exchange.ts'
 
 /** One HTTP request to the endpoint. Header names and values in turn. */
 export type EndpointRequest = Pick<ExchangeOptions, 'method' | 'headers' | 'maxBodyBytes' | 'maxEventBytes'> & {
@@ -75,7 +67,7 @@ class SignedRequest implements OpenRequest {
     this.#options = options
     this.#fixed = fixed
     this.#signing = signing
-    if (signing.credential) void this.#sign(signing.credential, true)
+    if (signing.credential) void this.#sign(signing.credential, undefined)
     else this.#send([], signing.listener)
   }
 
@@ -84,30 +76,36 @@ class SignedRequest implements OpenRequest {
     this.#exchange?.abort()
   }
 
-  async #sign(credential: UpstreamCredential, renewable: boolean): Promise<void> {
+  /** `refused`: the 401 that the headers used before got. */
+  async #sign(
+    credential: UpstreamCredential,
+    refused: { readonly answer: HttpAnswer; readonly headers: string } | undefined,
+  ): Promise<void> {
     const { signal, listener } = this.#signing
     try {
       const headers = await credential.headers(signal)
-      if (!this.#aborted) this.#send(Object.entries(headers).flat(), renewable ? this.#renewing(credential) : listener)
+      if (this.#aborted) return
+      // the same headers would be refused again
+      if (refused?.headers === JSON.stringify(headers)) return listener.answer(refused.answer)
+      this.#send(Object.entries(headers).flat(), refused ? listener : this.#renewing(credential, JSON.stringify(headers)))
     } catch (error) {
       if (!this.#aborted) listener.failed(asNotExecuted(this.#toAuthError(error)))
     }
   }
 
-  #renewing(credential: UpstreamCredential): ExchangeListener {
+  #renewing(credential: UpstreamCredential, headers: string): ExchangeListener {
     const { listener } = this.#signing
-    const answer: ExchangeListener['answer'] = (received) => {
-      if (received.status !== 401) return listener.answer(received)
-      credential.rejected()
-      void this.#sign(credential, false)
-    }
     return {
       alive: () => listener.alive(),
-      streaming: (headers) => listener.streaming?.(headers),
+      streaming: (received) => listener.streaming?.(received),
       event: (data) => listener.event(data),
       eventId: (id) => listener.eventId?.(id),
       retry: (milliseconds) => listener.retry?.(milliseconds),
-      answer,
+      answer: (answer) => {
+        if (answer.status !== 401) return listener.answer(answer)
+        credential.rejected()
+        void this.#sign(credential, { answer, headers })
+      },
       ended: () => listener.ended(),
       failed: (error) => listener.failed(error),
     }

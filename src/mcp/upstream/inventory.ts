@@ -68,7 +68,7 @@ async function fetchList(kind: ItemKind, options: FetchOptions, caller: Caller):
   if (!isJsonObject(connection.facts.capabilities[capability])) return items
   let cursor: string | undefined
   for (let page = 0; page < bounds.pages; page += 1) {
-    const step = await send(connection, method, cursor === undefined ? {} : { cursor }, caller)
+    const step = await send(options, method, cursor === undefined ? {} : { cursor }, caller)
     if (step.kind === 'error' && step.error.code === METHOD_NOT_FOUND && page === 0) return items
     const listed = step.kind === 'result' ? step.result[member] : undefined
     if (step.kind !== 'result' || !Array.isArray(listed))
@@ -84,16 +84,18 @@ async function fetchList(kind: ItemKind, options: FetchOptions, caller: Caller):
 }
 
 async function send(
-  connection: Connection,
+  options: FetchOptions,
   method: string,
   params: { cursor?: string },
   caller: Caller,
 ): ReturnType<Connection['send']> {
   try {
-    return await connection.send({ method, params, caller })
-  } catch (error) {
-    const late = error instanceof GatewayError && error.code === 'abandoned' && caller.signal.reason instanceof DOMException
-    throw late ? new GatewayError('upstream_timeout', `the server did not answer ${method} in time`, { cause: error }) : error
+    return await options.connection.send({ method, params, caller })
+  } catch (cause) {
+    const late = cause instanceof GatewayError && cause.code === 'abandoned' && caller.signal.reason instanceof DOMException
+    if (!late) throw cause
+    const words = `server "${options.server}" did not answer ${method} within ${options.listMs} ms`
+    throw new GatewayError('upstream_timeout', words, { cause })
   }
 }
 

@@ -1,3 +1,4 @@
+import type { UpstreamCredential } from '../../credentials/credential.ts'
 import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
 import { GatewayError, toGatewayError } from '../../core/errors.ts'
 import type { Report } from '../../core/events.ts'
@@ -5,22 +6,13 @@ import type { JsonObject } from '../../core/json.ts'
 import type { CatalogItem, Inventory, ItemKind, ServerStatus } from '../../core/snapshot.ts'
 import type { Egress } from '../../lib/egress.ts'
 import { createGatekeeper, type Gatekeeper } from './admission.ts'
-import type {
-  Caller,
-  Connection,
-  HeldCall,
-  SendOptions,
-  Upstream,
-  UpstreamChange,
-  UpstreamRequest,
-  UpstreamStep,
-} from './contract.ts'
+import type { Caller, Connection, SendOptions, Upstream, UpstreamChange, UpstreamRequest, UpstreamStep } from './contract.ts'
 import { createConnect, poolKeyOf, SHARED, type Connect } from './connect.ts'
-import type { UpstreamCredential } from './http-endpoint.ts'
 import { wasNotExecuted } from './http-exchange.ts'
 import { RECONNECTED } from './http-listen.ts'
 import { definitionChanges, fetchInventory, freshlyDropped } from './inventory.ts'
-import { ConnectionPool, type Lease, type PoolEntry } from './pool.ts'
+import { sendOn } from './leased.ts'
+import { ConnectionPool, type PoolEntry } from './pool.ts'
 import { Refresher } from './refresher.ts'
 import { Watches } from './watches.ts'
 
@@ -185,33 +177,8 @@ class RegisteredUpstream implements Upstream {
         caller,
         ...(request.item ? { item: request.item } : {}),
       }
-      return await this.#leased(lease, () => lease.connection.send(options))
+      return await sendOn(lease, this.#gate, options)
     })
-  }
-
-  /** Keeps the connection for as long as the call is under way, also while it is held for the caller's answers. */
-  async #leased(lease: Lease, work: () => Promise<UpstreamStep>): Promise<UpstreamStep> {
-    try {
-      const step = await work()
-      if (step.kind === 'input' && step.held) return { ...step, held: this.#heldOn(lease, step.held) }
-      lease.release()
-      return step
-    } catch (error) {
-      lease.release()
-      throw error
-    }
-  }
-
-  /** A held call gave its place back; going on takes one again. */
-  #heldOn(lease: Lease, held: HeldCall): HeldCall {
-    return {
-      resume: async (responses, caller) =>
-        await this.#gate.run(caller, async () => await this.#leased(lease, () => held.resume(responses, caller))),
-      cancel: (reason) => {
-        held.cancel(reason)
-        lease.release()
-      },
-    }
   }
 
   async #relisted(item: CatalogItem | undefined): Promise<CatalogItem | undefined> {
