@@ -3,14 +3,8 @@ import type { Fault } from './explain-issues.ts'
 import type { Environment } from './interpolate.ts'
 import { valueAt } from './schema-walk.ts'
 import { resolveCommand } from './resolve-command.ts'
+import { isSecretHeader, isSecretParameter, isSecretValue, isSecretVariable } from './secret-shapes.ts'
 import type { Server, StdioServer } from './server.ts'
-
-const SECRET_HEADER =
-  /^(authorization|proxy-authorization|cookie|x-api-key|api-key|x-auth-token|x-access-token|private-token|x-goog-api-key)$/i
-const SECRET_PARAMETER =
-  /^(api[-_]?key|key|token|access[-_]?token|auth|secret|client[-_]?secret|password|passwd|pwd|sig|signature)$/i
-const SECRET_VARIABLE = /(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY|ACCESS_KEY|CREDENTIALS?|PAT)$/i
-const SECRET_VALUE = /^(sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|-----BEGIN )/
 
 /** Where a registration is read: the folder relative paths start from, and the environment. `raw` is the file before interpolation. */
 export interface ServerContext {
@@ -48,7 +42,7 @@ function urlFaults(text: string, path: readonly string[]): Fault[] {
       },
     ]
   }
-  const parameter = [...url.searchParams.keys()].find((name) => SECRET_PARAMETER.test(name))
+  const parameter = [...url.searchParams.keys()].find((name) => isSecretParameter(name))
   if (parameter === undefined) return []
   return [
     {
@@ -60,7 +54,7 @@ function urlFaults(text: string, path: readonly string[]): Fault[] {
 
 function headerFaults(headers: Readonly<Record<string, string>>): Fault[] {
   return Object.entries(headers)
-    .filter(([name, value]) => SECRET_HEADER.test(name) || SECRET_VALUE.test(value))
+    .filter(([name, value]) => isSecretHeader(name) || isSecretValue(value))
     .map(([name]) => {
       const kind = /^authorization$/i.test(name)
         ? '{ "type": "bearer", "token": "env:NAME" }'
@@ -81,9 +75,7 @@ function credentialFaults(server: Exclude<Server, StdioServer>): Fault[] {
 /** A secret of a child is named, so that it is neither in the file nor in the configuration held in memory. */
 function variableFaults(server: StdioServer, raw: unknown): Fault[] {
   return Object.entries(server.env)
-    .filter(
-      ([name, value]) => value !== '' && !/^(env|file):/.test(value) && (SECRET_VARIABLE.test(name) || SECRET_VALUE.test(value)),
-    )
+    .filter(([name, value]) => value !== '' && !/^(env|file):/.test(value) && (isSecretVariable(name) || isSecretValue(value)))
     .map(([name]) => {
       const written = valueAt(raw, ['env', name])
       const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)/.exec(typeof written === 'string' ? written : '')?.[1] ?? name
