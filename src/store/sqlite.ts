@@ -48,18 +48,24 @@ export function inTransaction<Result>(database: DatabaseSync, work: () => Result
   }
 }
 
+/** The number of schema steps a database has taken. */
+export function schemaVersion(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+}
+
 /** Brings a database to the newest schema. Each step commits together with its number, or leaves no trace. */
 export function migrate(database: DatabaseSync, steps: readonly string[]): void {
-  const version = () => Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
-  if (version() > steps.length) {
+  const version = schemaVersion(database)
+  if (version > steps.length) {
     throw new Error(
-      `the database has schema ${version()}, newer than the ${steps.length} this program knows; use the newer program`,
+      `the database has schema ${version}, newer than the ${steps.length} this program knows; use the newer program`,
     )
   }
-  for (let next = version(); next < steps.length; next += 1) {
+  for (const [place, step] of steps.entries()) {
+    if (place < version) continue
     inTransaction(database, () => {
-      database.exec(steps[next] ?? '')
-      database.exec(`PRAGMA user_version = ${next + 1}`)
+      database.exec(step)
+      database.exec(`PRAGMA user_version = ${place + 1}`)
     })
   }
 }

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { Kysely } from 'kysely'
+import { migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqlite.ts'
+import type { UsageQuery, UsageRow } from './contract.ts'
+import { listSegments, readSegment, segmentPath } from './journal-reader.ts'
+import { INSERT_ENTRY, insertRow, readPosition } from './ledger-index.ts'
+import { LEDGER_STEPS } from './ledger-schema.ts'
+import { type LedgerDatabase, queryUsage } from './usage-query.ts'
+
+/**
+ * Answers a question from the files of a ledger without writing to them: the index as it is, plus the part of the journal that is not in it
+ * yet, which is read into a temporary table. For a gateway that is not running; beside a running one it may be a moment behind.
+ */
+export async function queryLedgerFiles(stateFolder: string, query: UsageQuery): Promise<UsageRow[]> {
+  const directory = join(stateFolder, 'ledger')
+  if (!existsSync(directory)) throw new Error(`${directory}: there is no ledger; a gateway makes it when it first starts`)
+  const database = openIndex(join(directory, 'ledger.db'))
+  try {
+    readTail(database, directory)
+    return await queryUsage(new Kysely<LedgerDatabase>({ dialect: sqliteDialect(database) }), query)
+  } finally {
+    database.close()
+  }
+}
+
+function openIndex(path: string): DatabaseSync {
+  if (!existsSync(path)) {
+    const empty = openSqlite(':memory:')
+    migrate(empty, LEDGER_STEPS)
+    return empty
+  }
+  const database = openSqlite(path, { readOnly: true })
+  const version = schemaVersion(database)
+  if (version === LEDGER_STEPS.length) return database
+  database.close()
+  throw new Error(
+    `${path} has schema ${version}, this program reads ${LEDGER_STEPS.length}; ${version < LEDGER_STEPS.length ? 'start the gateway once' : 'use the newer program'}`,
+  )
+}
+
+/** Names in the temporary schema come first: the view `entry` stands before the table, and the insert of a row meets the temporary table. */
+function readTail(database: DatabaseSync, directory: string): void {
+  const position = readPosition(database)
+  database.exec(
+    'CREATE TEMP TABLE entry AS SELECT * FROM main.entry WHERE 0; CREATE UNIQUE INDEX temp.tail_key ON entry (id, attempt)',
+  )
+  const insert = database.prepare(INSERT_ENTRY)
+  for (const segment of listSegments(directory)) {
+    if (segment < position.segment) continue
+    const from = segment === position.segment ? position.offset : 0
+    for (const item of readSegment(segmentPath(directory, segment), from)) {
+      if (item.kind === 'entry') insertRow(insert, item.cells)
+    }
+  }
+  database.exec(`ALTER TABLE temp.entry RENAME TO tail;
+    CREATE TEMP VIEW entry AS
+      SELECT * FROM main.entry
+      UNION ALL
+      SELECT * FROM tail WHERE NOT EXISTS (SELECT 1 FROM main.entry AS known WHERE known.id = tail.id AND known.attempt = tail.attempt)`)
+}
