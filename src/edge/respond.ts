@@ -25,7 +25,7 @@ export function createResponder(response: ServerResponse, options: RespondOption
     if (started || response.destroyed) return false
     started = true
     options.onHead(status)
-    response.writeHead(status, { ...options.headers, ...headers })
+    response.writeHead(status, { ...options.headers, ...lowerCase(headers) })
     return true
   }
 
@@ -44,7 +44,7 @@ export function createResponder(response: ServerResponse, options: RespondOption
         'content-type': 'text/event-stream',
         'cache-control': 'no-cache, no-transform',
         'x-accel-buffering': 'no',
-        ...headers,
+        ...lowerCase(headers),
       })
       if (open) response.flushHeaders()
       return createEventStream(response, options, open)
@@ -99,4 +99,9 @@ function createEventStream(response: ServerResponse, options: RespondOptions, op
       else listeners.push(listener)
     },
   }
+}
+
+/** One spelling per name, so that a facet's header replaces ours instead of standing beside it. */
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
