@@ -1,3 +1,4 @@
+import { readConfig } from '../catalog/read.ts'
 import { describe } from './bridge/flight.ts'
 import { openAdminClient, type AdminClient } from './admin-client.ts'
 import { checkChallenge, checkClock, checkIssuer, checkProbe, checkResourceMetadata, type Finding } from './doctor-checks.ts'
@@ -55,7 +56,7 @@ async function checkLocal(
   const path = configPath(options.config, io)
   const file = await readFile(path, io)
   if ('check' in file) return show(file)
-  show({ check: 'config', outcome: 'ok', message: `${path} (mode ${file.gateway.mode})` })
+  show(await checkFiles(file, io))
   const live = await checkProbe('alive', new URL(`${file.healthUrl}/livez`), io.signal)
   show(live)
   for (const issuer of file.gateway.identity.issuers) show(await checkIssuer(issuer, io))
@@ -63,6 +64,22 @@ async function checkLocal(
   show(await checkProbe('ready', new URL(`${file.healthUrl}/readyz`), io.signal))
   for (const finding of await checkPublic(file.publicUrl, io, file.gateway.identity.anonymous === undefined)) show(finding)
   for (const finding of await checkServers(options, io, lent)) show(finding)
+}
+
+/** All files together: what "tollgate validate" would find. */
+async function checkFiles({ path, gateway }: GatewayFile, io: CliIo): Promise<Finding> {
+  const { problems, servers, catalogs } = await readConfig(path, io.env)
+  const check = 'config'
+  const [first] = problems
+  if (first === undefined)
+    return { check, outcome: 'ok', message: `${path}: mode ${gateway.mode}, ${servers.size} servers, ${catalogs.size} catalogs` }
+  const place = `${first.file}:${first.line}:${first.column}: ${first.message}`
+  return {
+    check,
+    outcome: 'fail',
+    message: `${problems.length} problem${problems.length === 1 ? '' : 's'}; the first is ${place}`,
+    fix: 'run "tollgate validate"',
+  }
 }
 
 async function readFile(path: string, io: CliIo): Promise<GatewayFile | Finding> {

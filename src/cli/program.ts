@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { addClientVerbs } from './client-verbs.ts'
+import { addFileVerbs } from './file-verbs.ts'
 import { ConfigError } from './gateway-file.ts'
 import { addIdentityVerbs } from './identity-verbs.ts'
 import { EXIT, type CliIo } from './io.ts'
@@ -43,6 +44,7 @@ export function createProgram(io: CliIo, lent: Lent, finish: (code: number) => v
     .exitOverride()
   const verbs = createVerbs(io, lent, finish)
   addOperatorVerbs(program, verbs)
+  addFileVerbs(program, verbs)
   addIdentityVerbs(program, verbs)
   addClientVerbs(program, verbs)
   return program
