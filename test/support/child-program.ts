@@ -1,5 +1,5 @@
 // A stdio server of the legacy era that does what it is told, good and bad. Raw lines on purpose: no SDK would let it misbehave.
-//   node test/support/child-program.ts [--stubborn] [--tree] [--exit-on-probe] [--silent-on-probe] [--crash-at-start] [--deaf] [--modern]
+//   node test/support/child-program.ts [--stubborn] [--tree] [--exit-on-probe] [--silent-on-probe] [--crash-at-start] [--deaf] [--modern] [--slow-probe]
 import { spawn } from 'node:child_process'
 import { closeSync, readdirSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -145,7 +145,7 @@ const TOOLS: Record<string, (id: number | string, input: Sent, meta: Sent) => un
 async function answer({ id, method, params = {} }: Message): Promise<void> {
   if (id === undefined) {
     if (method === 'notifications/cancelled') cancelled.push(params['requestId'])
-  } else if (method === 'initialize') {
+  } else if (method === 'initialize' && !flags.has('--modern')) {
     send({
       id,
       result: {
@@ -157,6 +157,7 @@ async function answer({ id, method, params = {} }: Message): Promise<void> {
     })
   } else if (method === 'server/discover' && flags.has('--modern')) {
     const capabilities = { tools: { listChanged: true }, resources: { subscribe: true } }
+    if (flags.has('--slow-probe')) await new Promise((resolve) => setTimeout(resolve, 200))
     send({ id, result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities } })
   } else if (method === 'subscriptions/listen') {
     const _meta = { 'io.modelcontextprotocol/subscriptionId': id }

@@ -26,7 +26,7 @@ const MODERN_ERRORS: readonly number[] = [-32_020, -32_021, -32_022]
 
 /**
  * Opens a conversation and learns the server's era: `server/discover` first; any answer that is not modern, or none within the probe
- * time, means `initialize`. A slow modern server whose discovery answer comes after all, but first, is still taken as modern.
+ * time, means `initialize`. A slow modern server that refuses to initialize, or answers the discovery first, is still taken as modern.
  */
 export async function openConversation(peer: RpcPeer, options: HandshakeOptions): Promise<ServerFacts> {
   const era = options.era === 'auto' && options.known === 'legacy' ? 'legacy' : options.era
@@ -49,7 +49,9 @@ async function detect(peer: RpcPeer, options: HandshakeOptions): Promise<ServerF
   if (pinned) throw new GatewayError('upstream_invalid', `server "${options.server}" does not speak ${MODERN_VERSION}`)
   const initialized = initialize(peer, options)
   if (quick === 'legacy') return await initialized
-  return await Promise.race([initialized, discovery.then((late) => (late === 'legacy' ? initialized : late))])
+  // A refusal to initialize does not decide while a modern answer may still come.
+  const late = discovery.then((found) => (found === 'legacy' ? initialized : found))
+  return await Promise.any([initialized, late]).catch(() => initialized)
 }
 
 async function discover(peer: RpcPeer, options: HandshakeOptions): Promise<ServerFacts | 'legacy'> {

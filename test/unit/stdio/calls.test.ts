@@ -366,6 +366,15 @@ describe('the era of a child', () => {
     expect(verdict.seen).toEqual(['legacy'])
   })
 
+  test('a modern server that is slow to answer the probe is modern all the same', async () => {
+    await using bench = new StdioBench()
+    const verdict = createVerdict()
+
+    const child = await bench.child(['--modern', '--slow-probe'], { era: 'auto' }, { verdict, probeMs: 20 })
+
+    expect([child.facts.era, verdict.seen]).toEqual(['modern', ['modern']])
+  })
+
   test('a remembered legacy server is not probed again', async () => {
     await using bench = new StdioBench()
 
