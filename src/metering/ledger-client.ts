@@ -96,6 +96,7 @@ export class LedgerClient {
     this.#isClosing = true
     clearTimeout(this.#nudge)
     clearTimeout(this.#restart)
+    this.#worker.ref()
     const exit = once(this.#worker, 'exit')
     const late = setTimeout(() => void this.#worker.terminate(), CLOSE_MS)
     this.#send({ type: 'close', end: this.#end })
@@ -113,6 +114,7 @@ export class LedgerClient {
     const id = (this.#lastId += 1)
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject })
+      this.#worker.ref()
       this.#send({ type: 'ask', id, end: this.#end, question })
     })
   }
@@ -148,6 +150,7 @@ export class LedgerClient {
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
+    if (this.#pending.size === 0 && !this.#isClosing) this.#worker.unref()
     return pending
   }
 

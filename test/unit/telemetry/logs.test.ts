@@ -110,7 +110,6 @@ test('the line of an exchange has the keys of every line and the facts of the en
     'gen_ai.operation.name': 'execute_tool',
     'gen_ai.tool.name': 'a\nb\u202E',
     'error.type': 'tool_error',
-    'http.response.status_code': 200,
     'tollgate.status': 'tool_error',
     'tollgate.decision': 'allow',
     'tollgate.reason': 'allowed',
