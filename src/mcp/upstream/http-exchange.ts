@@ -183,7 +183,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 function isParserError(cause: unknown): boolean {
   if (!(cause instanceof Error)) return false
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
-  return code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.includes('CONTENT_LENGTH_MISMATCH')
+  return cause.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' || code.includes('CONTENT_LENGTH_MISMATCH')
 }
 
 /** The first value of a header that may be repeated. */

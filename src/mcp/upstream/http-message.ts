@@ -14,7 +14,7 @@ export type Message =
 
 // JSON.parse goes as deep as it likes, JSON.stringify does not. A text below this size cannot be deep enough to matter.
 const DEPTH_FREE_BYTES = 8_192
-const MAX_DEPTH = 512
+const MAX_DEPTH = 2_000
 const MAX_RETRY_AFTER_SECONDS = 60
 
 /** Reads one message; undefined when the text is no JSON-RPC message. */
