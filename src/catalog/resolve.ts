@@ -8,6 +8,7 @@ import type {
   Audience,
   Catalog,
   CatalogItem,
+  Definition,
   ItemKind,
   RuleLocation,
   ServerState,
@@ -25,6 +26,8 @@ import { nameResources } from './uri.ts'
 /** A catalog cut from what the upstreams offer, and what an admin should hear about it. */
 export interface ResolvedCatalog {
   readonly catalog: Catalog
+  /** Digest over the file and all that is shown and called through it: what a decision depends on besides the caller. */
+  readonly revision: string
   readonly problems: readonly SnapshotProblem[]
 }
 
@@ -45,6 +48,29 @@ export function resolveCatalog(
   file: Located<CatalogFile>,
   servers: ReadonlyMap<string, ServerState>,
 ): ResolvedCatalog {
+  const basis = serversOf(file.value).flatMap((server) => basisOf(servers.get(server)))
+  const last = lastResolved.get(file)
+  if (last?.result.catalog.id === id && last.basis.every((part, index) => part === basis[index])) return last.result
+  const result = resolve(id, file, servers)
+  lastResolved.set(file, { basis, result })
+  return result
+}
+
+/** The last result per file: a snapshot is built again whenever one server changes, and most catalogs do not name it. */
+const lastResolved = new WeakMap<Located<CatalogFile>, { readonly basis: readonly unknown[]; readonly result: ResolvedCatalog }>()
+
+/** All of a server that a catalog depends on: what it offers, its labels, and what withheld items say of its state. */
+function basisOf(state: ServerState | undefined): readonly unknown[] {
+  const inventory = state?.inventory
+  return [
+    inventory,
+    JSON.stringify(state?.labels),
+    unavailableReason(state),
+    inventory === undefined ? state?.status.state : undefined,
+  ]
+}
+
+function resolve(id: string, file: Located<CatalogFile>, servers: ReadonlyMap<string, ServerState>): ResolvedCatalog {
   const work: Work = { id, file, servers, withheld: [], problems: [] }
   const items = {
     tool: resolveKind(work, 'tool'),
@@ -71,7 +97,8 @@ export function resolveCatalog(
       ...KINDS.map((kind) => items[kind].map((item) => item.shownDigest)),
     ]),
   }
-  return { catalog, problems: work.problems }
+  const targets = KINDS.map((kind) => items[kind].map((item) => [item.server, item.definition.digest]))
+  return { catalog, revision: digestOf([id, file.digest, catalog.digest, targets]), problems: work.problems }
 }
 
 function resolveKind(work: Work, kind: ItemKind): CatalogItem[] {
@@ -117,7 +144,7 @@ function withhold(work: Work, { path, ...refusal }: Refusal): void {
 
 function toItem(work: Work, chosen: Chosen<Rule>, name: string): CatalogItem {
   const { definition, rule } = chosen
-  const shown = shownOf(chosen, name)
+  const { shown, shownDigest } = shownOf(chosen, name)
   if (definition.kind === 'tool' && 'arguments' in rule && rule.arguments !== undefined)
     reportArguments(work, chosen, rule.arguments)
   const labels = { ...work.servers.get(definition.server)?.labels, ...('labels' in rule ? rule.labels : {}) }
@@ -128,7 +155,7 @@ function toItem(work: Work, chosen: Chosen<Rule>, name: string): CatalogItem {
     name,
     definition,
     shown,
-    shownDigest: shown === definition.raw ? definition.digest : digestOf(shown),
+    shownDigest,
     rule: locationOf(work.file, chosen.path),
     ...(rule.when === undefined ? {} : { when: conditionOf(rule.when) }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
@@ -136,11 +163,26 @@ function toItem(work: Work, chosen: Chosen<Rule>, name: string): CatalogItem {
   }
 }
 
-function shownOf({ definition, rule, list }: Chosen<Rule>, name: string): JsonObject {
-  if (list === 'tools') return toShownTool(definition.raw, name, rule)
-  const key = definition.kind === 'prompt' ? 'name' : definition.kind === 'resource' ? 'uri' : 'uriTemplate'
-  const changes: Record<string, Json> = definition.raw[key] === name ? {} : { [key]: name }
-  return withMembers(definition.raw, changes)
+type Shown = { readonly name: string; readonly shown: JsonObject; readonly shownDigest: string }
+
+/** What was made of a definition by a rule, kept while both live: hashing is most of the work of building a snapshot. */
+const shownByRule = new WeakMap<Definition, Map<Rule, Shown>>()
+
+function shownOf({ definition, rule, list }: Chosen<Rule>, name: string): Shown {
+  const made = shownByRule.get(definition) ?? new Map<Rule, Shown>()
+  shownByRule.set(definition, made)
+  const known = made.get(rule)
+  if (known?.name === name) return known
+  const shown = list === 'tools' ? toShownTool(definition.raw, name, rule) : toShownOther(definition, name)
+  const result = { name, shown, shownDigest: shown === definition.raw ? definition.digest : digestOf(shown) }
+  made.set(rule, result)
+  return result
+}
+
+function toShownOther({ kind, raw }: Definition, name: string): JsonObject {
+  const key = kind === 'prompt' ? 'name' : kind === 'resource' ? 'uri' : 'uriTemplate'
+  const changes: Record<string, Json> = raw[key] === name ? {} : { [key]: name }
+  return withMembers(raw, changes)
 }
 
 function toolFields(rule: ToolRule): Partial<CatalogItem> {

@@ -2,7 +2,7 @@ import type { ConfigFiles } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
 import type { Catalog, CatalogView, Inventory, ServerState, ServerStatus, Snapshot, SnapshotProblem } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
-import { KINDS, resolveCatalog } from './resolve.ts'
+import { resolveCatalog } from './resolve.ts'
 import { compare } from './select.ts'
 import { mergeView } from './view.ts'
 
@@ -29,7 +29,8 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     .map(([id, file]) => resolveCatalog(id, file, servers))
   const catalogs = new Map(resolved.map(({ catalog }) => [catalog.id, catalog]))
   return {
-    revision: revisionOf(input.files, [...catalogs.values()]),
+    // Not over health: a server that is down changes no rule.
+    revision: digestOf(resolved.map(({ revision }) => revision)),
     generation: input.generation,
     createdAt: input.now,
     catalogs,
@@ -66,18 +67,6 @@ function statusOf(status: ServerStatus, problems: readonly Problem[] | undefined
   if (first !== undefined)
     return { ...status, state: 'quarantined', reason: `${first.file}:${first.line}:${first.column} ${first.message}` }
   return enabled === false ? { ...status, state: 'disabled', reason: 'its file says "enabled": false' } : status
-}
-
-/** Over the files as they are in force and over everything they show; not over health, which changes no decision's rules. */
-function revisionOf(files: ConfigFiles, catalogs: readonly Catalog[]): string {
-  return digestOf(
-    catalogs.map((catalog) => [
-      catalog.id,
-      files.catalogs.get(catalog.id)?.digest ?? null,
-      catalog.digest,
-      KINDS.map((kind) => catalog.items[kind].map((item) => [item.server, item.definition.digest])),
-    ]),
-  )
 }
 
 function createViews(catalogs: ReadonlyMap<string, Catalog>): Snapshot['view'] {

@@ -3,6 +3,9 @@ import type { JsonObject } from '../../../src/core/json.ts'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import type { ServerKnowledge } from '../../../src/catalog/snapshot.ts'
 import { toNanoUsd } from '../../../src/catalog/resolve.ts'
+import { readConfig } from '../../../src/catalog/read.ts'
+import { buildSnapshot } from '../../../src/catalog/snapshot.ts'
+import { createFolder } from '../config/folder.ts'
 import { ready, snapshotOf } from './inventory.ts'
 
 const tools = (snapshot: Snapshot, id = 'c') =>
@@ -334,6 +337,28 @@ describe('the same inputs', () => {
 
     expect(new Set(revisions.map((snapshot) => snapshot.revision)).size).toBe(4)
   })
+})
+
+test('a catalog is resolved again only when something it depends on changed', async () => {
+  await using folder = await createFolder({
+    'tollgate.json': { mode: 'development' },
+    ...Object.fromEntries(['a', 'b'].map((id) => [`servers/${id}.json`, { type: 'http', url: 'https://x.example' }])),
+    'catalogs/one.json': { title: 'one', for: {}, tools: all('a') },
+    'catalogs/two.json': { title: 'two', for: {}, tools: all('b') },
+  })
+  const files = await readConfig(folder.config, {})
+  const build = (...servers: [string, ServerKnowledge][]) =>
+    buildSnapshot({ files, servers: new Map(servers), generation: 1, now: 0 })
+  const [a, b] = [ready('a', { tools: ['x'] }), ready('b', { tools: ['y'] })]
+
+  const first = build(a, b)
+  const second = build([a[0], { ...a[1], status: { state: 'down', since: 1, circuit: 'open' } }], ready('b', { tools: ['z'] }))
+  const third = build(a)
+
+  expect(second.catalogs.get('one')).toBe(first.catalogs.get('one'))
+  expect(tools(second, 'two')).toEqual(['z=b/z'])
+  expect(second.servers.get('a')?.status.state).toBe('down')
+  expect(third.catalogs.get('two')?.withheld).toMatchObject([{ reason: 'server-unavailable' }])
 })
 
 describe('a view over several catalogs', () => {
