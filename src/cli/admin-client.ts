@@ -25,7 +25,7 @@ const TOKEN_SECONDS = 300
 export async function openAdminClient(options: AdminOptions, io: CliIo, lent: Pick<Lent, 'development'>): Promise<AdminClient> {
   const path = configPath(options.config, io)
   const url = (options.adminUrl ?? (await readGatewayFile(path, io)).adminUrl).replace(/\/+$/, '')
-  const token = io.env[TOKEN_VARIABLE] || (await mint(path, lent))
+  const token = await adminToken(path, io, lent)
   return {
     url,
     get: async (route, query, headers = {}) => {
@@ -44,7 +44,10 @@ export async function openAdminClient(options: AdminOptions, io: CliIo, lent: Pi
   }
 }
 
-async function mint(path: string, lent: Pick<Lent, 'development'>): Promise<string | undefined> {
+/** The credential for the admin listener of a configuration: `TOLLGATE_ADMIN_TOKEN`, else one of the development issuer, else none. */
+export async function adminToken(path: string, io: CliIo, lent: Pick<Lent, 'development'>): Promise<string | undefined> {
+  const given = io.env[TOKEN_VARIABLE]
+  if (given !== undefined && given !== '') return given
   const development = await lent.development(path)
   return development?.mint({ subject: 'tollgate-cli', roles: ['admin'], ttlSeconds: TOKEN_SECONDS })
 }

@@ -1,17 +1,26 @@
-import type { Command } from 'commander'
+import { dirname, resolve } from 'node:path'
+import { Option, type Command } from 'commander'
+import { adminToken } from './admin-client.ts'
 import type { DoctorOptions } from './doctor.ts'
 import type { ExplainOptions } from './explain.ts'
-import { configPath } from './gateway-file.ts'
+import { configPath, readGatewayFile } from './gateway-file.ts'
 import type { HealthOptions } from './health.ts'
-import { httpUrl, type Verbs } from './verb.ts'
+import type { UsageOptions } from './usage.ts'
+import { collect, httpUrl, type Verbs } from './verb.ts'
 
-/** Adds the verbs about a gateway as a whole: start, explain, doctor and health. */
-export function addOperatorVerbs(program: Command, { io, lent, action }: Verbs): void {
+/** Adds the verbs about a gateway as a whole: start, explain, usage, doctor and health. */
+export function addOperatorVerbs(program: Command, verbs: Verbs): void {
+  const { io, lent, action } = verbs
   program
     .command('start')
     .description('run the gateway')
     .action(action(({ config }) => lent.start({ config: configPath(config, io) })))
+  addExplain(program, verbs)
+  addUsage(program, verbs)
+  addChecks(program, verbs)
+}
 
+function addExplain(program: Command, { io, lent, action }: Verbs): void {
   program
     .command('explain')
     .description('why a caller may or may not use something, and what would change that')
@@ -30,7 +39,33 @@ export function addOperatorVerbs(program: Command, { io, lent, action }: Verbs):
         return await explain(options, io, lent)
       }),
     )
+}
 
+function addUsage(program: Command, { io, lent, action }: Verbs): void {
+  program
+    .command('usage')
+    .description('who called what: calls, errors, latency, bytes and cost')
+    .option(
+      '--by <dimensions>',
+      'group by these, separated by commas: team, project, agent, user, session, server, target, ... (default: team,server)',
+    )
+    .option('--since <time>', 'RFC 3339, a date, or a span such as 7d')
+    .option('--until <time>', 'the end of the range (default: now)')
+    .option('--where <filter>', 'such as team=research; may be given again', collect)
+    .addOption(new Option('--format <format>').choices(['table', 'json', 'csv']).default('table'))
+    .option('--json', 'the same as --format json')
+    .option('--offline', 'read the files of the state folder instead of asking the gateway')
+    .action(
+      action<UsageOptions & { json?: boolean }>(async ({ json = false, ...options }) => {
+        const { path, gateway, adminUrl } = await readGatewayFile(configPath(options.config, io), io)
+        const source = { adminUrl, stateFolder: resolve(dirname(path), gateway.state), token: () => adminToken(path, io, lent) }
+        const { usage } = await import('./usage.ts')
+        return await usage(json ? { ...options, format: 'json' } : options, source, io)
+      }),
+    )
+}
+
+function addChecks(program: Command, { io, lent, action }: Verbs): void {
   program
     .command('doctor')
     .description('check this installation, one line per check, with the fix')
