@@ -504,9 +504,10 @@ test('E17 an answer that nobody asked for closes the connection and the next cal
   let closed = Promise.withResolvers<void>()
   const { fake, connected } = await serve(
     modern(tools, (request, response) => {
-      response.socket?.once('close', closed.resolve)
+      const { socket } = response
+      socket?.once('close', closed.resolve)
       answer(response, request, done)
-      setTimeout(() => response.socket?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'), 20)
+      setTimeout(() => socket?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'), 20)
     }),
   )
 

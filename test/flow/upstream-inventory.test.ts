@@ -43,13 +43,13 @@ function until({ upstream }: TestUpstream, wanted: () => boolean): Promise<void>
 }
 
 describe('era of an upstream', () => {
-  const page =
-    (status: number): Behaviour =>
-    (request, response) => {
-      if (request.body['method'] === 'server/discover')
-        return void response.writeHead(status, { 'content-type': 'text/html' }).end('<html>')
-      return legacy(() => [tool('act')], silent)(request, response)
-    }
+  const page = (status: number): Behaviour => {
+    const server = legacy(() => [tool('act')], silent)
+    return (request, response) =>
+      request.body['method'] === 'server/discover'
+        ? void response.writeHead(status, { 'content-type': 'text/html' }).end('<html>')
+        : server(request, response)
+  }
   const refusing = (status: number, code: number): Behaviour => {
     const server = legacy(() => [tool('act')], silent)
     return (request, response) =>
