@@ -52,7 +52,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   servers.apply(options.files.servers)
   await servers.settle(SETTLE_MS)
   files.publish()
-  const registry = createRegistrySide(parts)
+  const registry = createRegistrySide(files)
   const doors: Doors = await openDoors({
     folder: options.files.folder,
     config,

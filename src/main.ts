@@ -12,10 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string } // our own file
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    if (stopping.signal.aborted) process.exit(130) // a second signal ends at once
-    stopping.abort()
-  })
+  process.once(signal, () => stopping.abort()) // once: a second signal ends the process at once
 }
 
 const io = {

@@ -1,7 +1,7 @@
 import type { Identity } from '../core/principal.ts'
 import { renderRegistry, type RegistryBody } from '../edge/registry.ts'
 import { eligible } from '../policy/decide.ts'
-import type { Parts } from './parts.ts'
+import type { Files } from './files.ts'
 
 /** A request below `/v0.1/servers`: the unescaped segments behind it and the query. */
 export interface RegistryVisit {
@@ -11,7 +11,7 @@ export interface RegistryVisit {
 }
 
 /** Answers the registry API over the catalogs a caller may use; remembers since when each looks as it does. */
-export function createRegistrySide({ files }: Pick<Parts, 'files'>): (visit: RegistryVisit, publicUrl: string) => RegistryBody {
+export function createRegistrySide(files: Files): (visit: RegistryVisit, publicUrl: string) => RegistryBody {
   const since = new Map<string, { digest: string; at: number }>()
   const updatedAt = (id: string, digest: string): number => {
     const known = since.get(id)

@@ -1,4 +1,3 @@
-import { delimiter, dirname } from 'node:path'
 import type { Server } from '../config/server.ts'
 import type { Report } from '../core/events.ts'
 import type { Era } from '../core/snapshot.ts'
@@ -28,9 +27,8 @@ export interface ServersDeps {
 /** The upstream side: one connector per registered server, one watcher for all children. */
 export function openServers(deps: ServersDeps): UpstreamSet {
   const guard = createChildGuard()
-  const env = { ...deps.env, PATH: [dirname(process.execPath), deps.env['PATH'] ?? ''].join(delimiter) } // "node" means the Node we run on
   const set = createUpstreamSet({
-    create: (id, config) => create(id, config, { ...deps, env, guard }),
+    create: (id, config) => create(id, config, { ...deps, guard }),
     onChange: (change) => deps.onChange(change),
     now: () => Date.now(),
     graceMs: deps.graceMs,
@@ -64,9 +62,16 @@ function create(id: string, config: Server, deps: ServersDeps & { readonly guard
       random: Math.random,
       connectStdio: (child, { capabilities }) =>
         connectStdio(child, { id, secrets, env: deps.env, baseDir: deps.folder, guard: deps.guard, report, now, clientInfo, capabilities, verdict }),
-      connectSse: (remote, { capabilities }) => {
+      async connectSse(remote, { capabilities }) {
         const dispatcher = egress.dispatcher(remote.url, { literalAllowed: true, connectTimeoutMs: remote.timeouts.connectMs })
-        return connectSse(remote, { id, dispatcher, credential, now, clientInfo, capabilities })
+        try {
+          const connection = await connectSse(remote, { id, dispatcher, credential, now, clientInfo, capabilities })
+          connection.onClose(() => void dispatcher.destroy())
+          return connection
+        } catch (error) {
+          await dispatcher.destroy()
+          throw error
+        }
       },
     },
   })
