@@ -15,7 +15,10 @@ const Arguments = z.strictObject({
 })
 
 const PriceUsd = z.strictObject({
-  usd: z.string().regex(/^\d{1,6}(\.\d{1,9})?$/, 'must be a decimal string in dollars with at most 9 decimals, like "0.002"'),
+  usd: z
+    .string()
+    .regex(/^\d{1,6}(\.\d{1,9})?$/, 'must be a decimal string in dollars with at most 9 decimals, like "0.002"')
+    .meta({ description: 'Dollars, as text, so that no fraction is rounded.' }),
 })
 
 const ToolRule = z
@@ -38,9 +41,14 @@ const ToolRule = z
       .regex(/^[a-zA-Z0-9_-]{1,48}$/, 'must be 1 to 48 of a-z, A-Z, 0-9, "_" and "-"')
       .optional()
       .meta({ description: 'The name clients see.' }),
-    title: z.string().min(1).max(256).optional(),
-    description: z.string().min(1).max(8192).optional(),
-    arguments: Arguments.optional(),
+    title: z.string().min(1).max(256).optional().meta({ description: 'Title clients show for the tool.' }),
+    description: z
+      .string()
+      .min(1)
+      .max(8192)
+      .optional()
+      .meta({ description: 'Description clients and models see instead of the one upstream.' }),
+    arguments: Arguments.optional().meta({ description: 'How the arguments clients see differ from those the upstream gets.' }),
     when: Expression.optional().meta({
       description: 'CEL over principal, args, tool and time; the call is refused when it is not true.',
     }),
@@ -49,7 +57,7 @@ const ToolRule = z
       .optional()
       .meta({ description: 'Free labels, written to the ledger with every call.' }),
     price: PriceUsd.optional().meta({ description: 'What one call costs; written to the ledger.' }),
-    limits: CallLimits.optional(),
+    limits: CallLimits.optional().meta({ description: 'Limits on calls of each tool of this rule.' }),
     timeoutMs: z.int().min(1).max(3_600_000).optional().meta({ description: 'Deadline of one call, in milliseconds.' }),
     maxResultTokens: z
       .int()
@@ -70,41 +78,44 @@ const ToolRule = z
   )
 
 const ListRule = z.strictObject({
-  server: Id,
-  allow: z.array(Glob).min(1),
-  deny: z.array(Glob).default([]),
-  prefix: z.union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)]).optional(),
-  when: Expression.optional(),
+  server: Id.meta({ description: 'The upstream: the name of a file in servers/.' }),
+  allow: z.array(Glob).min(1).meta({ description: 'Names shown, by glob.' }),
+  deny: z.array(Glob).default([]).meta({ description: 'Names never shown by this rule, whatever allow says.' }),
+  prefix: z
+    .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)])
+    .optional()
+    .meta({ description: 'true: always prefix with the server id; a string: with that; absent: only on collision.' }),
+  when: Expression.optional().meta({ description: 'CEL over principal, args, tool and time; refused when it is not true.' }),
 })
 
 const ResourceRule = z.strictObject({
-  server: Id,
+  server: Id.meta({ description: 'The upstream: the name of a file in servers/.' }),
   allow: z.array(Glob).min(1).meta({ description: 'Resource URIs and URI templates, by glob.' }),
-  deny: z.array(Glob).default([]),
-  when: Expression.optional(),
+  deny: z.array(Glob).default([]).meta({ description: 'URIs and templates never shown by this rule, whatever allow says.' }),
+  when: Expression.optional().meta({ description: 'CEL over principal, tool and time; refused when it is not true.' }),
 })
 
 const AudienceFor = z.strictObject({
-  teams: z.array(Glob).optional(),
-  agents: z.array(Glob).optional(),
-  groups: z.array(Glob).optional(),
+  teams: z.array(Glob).optional().meta({ description: 'Teams, by glob.' }),
+  agents: z.array(Glob).optional().meta({ description: 'Agents, by glob.' }),
+  groups: z.array(Glob).optional().meta({ description: "Groups, by glob; one of the caller's is enough." }),
   when: Expression.optional().meta({ description: 'CEL over principal and time.' }),
 })
 
 /** `catalogs/<id>.json`: what one team sees of the upstreams, and how. */
 export const Catalog = z.strictObject({
   $schema: z.string().optional(),
-  title: z.string().min(1).max(128),
+  title: z.string().min(1).max(128).meta({ description: 'Name of the catalog for people.' }),
   for: AudienceFor.meta({ description: 'Who may use the catalog: every part that is given must hold. {} means every caller.' }),
-  description: z.string().max(1024).optional(),
+  description: z.string().max(1024).optional().meta({ description: 'What the catalog is for.' }),
   instructions: z
     .string()
     .max(8192)
     .optional()
     .meta({ description: 'Told to clients instead of the instructions of the upstreams.' }),
-  tools: z.array(ToolRule).max(2000).default([]),
-  prompts: z.array(ListRule).max(500).default([]),
-  resources: z.array(ResourceRule).max(500).default([]),
+  tools: z.array(ToolRule).max(2000).default([]).meta({ description: 'Which tools are shown, and how.' }),
+  prompts: z.array(ListRule).max(500).default([]).meta({ description: 'Which prompts are shown.' }),
+  resources: z.array(ResourceRule).max(500).default([]).meta({ description: 'Which resources and templates are shown.' }),
   limits: CallLimits.optional().meta({ description: 'Limits over all calls made through the catalog.' }),
   expose: z.literal('all').default('all').meta({ description: 'Every item is listed in full.' }),
 })

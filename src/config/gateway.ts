@@ -14,13 +14,13 @@ const Tls = z.strictObject({
 })
 export type Tls = z.infer<typeof Tls>
 
-const port = z.int().min(0).max(65_535)
-const host = z.string().min(1)
+const port = z.int().min(0).max(65_535).meta({ description: 'TCP port; 0 takes a free one.' })
+const host = z.string().min(1).meta({ description: 'Address to listen on; beyond loopback only when written here.' })
 
 const Listener = z.strictObject({
   host: host.default('127.0.0.1'),
   port: port.default(8080),
-  tls: Tls.optional(),
+  tls: Tls.optional().meta({ description: 'Serve TLS with these files; plain HTTP when absent.' }),
   hosts: z.array(z.string().min(1)).default([]).meta({
     description: 'Host header values accepted besides those of publicUrl and, on loopback, localhost, 127.0.0.1 and [::1].',
   }),
@@ -30,42 +30,62 @@ const Listener = z.strictObject({
   }),
 })
 
-/** Bounds of reference 0.1: what one caller, connection or message may take. */
+/** What one caller, connection or message may take. */
 export const Bounds = z.strictObject({
-  bodyBytes: z.int().min(1024).max(1_073_741_824).default(4_194_304),
-  headerBytes: z.int().min(1024).max(1_048_576).default(16_384),
-  urlBytes: z.int().min(256).max(65_536).default(8_192),
-  jsonDepth: z.int().min(4).max(1_000).default(64),
-  jsonNodes: z.int().min(100).max(100_000_000).default(100_000),
-  headersMs: z.int().min(100).max(600_000).default(10_000),
-  bodyMs: z.int().min(100).max(600_000).default(30_000),
-  connections: z.int().min(1).max(1_000_000).default(4_000),
-  connectionsPerAddress: z.int().min(1).max(1_000_000).default(400),
+  bodyBytes: z.int().min(1024).max(1_073_741_824).default(4_194_304).meta({ description: 'Largest request body.' }),
+  headerBytes: z.int().min(1024).max(1_048_576).default(16_384).meta({ description: 'Largest header block.' }),
+  urlBytes: z.int().min(256).max(65_536).default(8_192).meta({ description: 'Longest URL.' }),
+  jsonDepth: z.int().min(4).max(1_000).default(64).meta({ description: 'Deepest nesting of a message.' }),
+  jsonNodes: z.int().min(100).max(100_000_000).default(100_000).meta({ description: 'Most values in one message.' }),
+  headersMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(10_000)
+    .meta({ description: 'How long a caller may take to send its headers.' }),
+  bodyMs: z.int().min(100).max(600_000).default(30_000).meta({ description: 'How long a caller may take to send its body.' }),
+  connections: z.int().min(1).max(1_000_000).default(4_000).meta({ description: 'Open connections.' }),
+  connectionsPerAddress: z.int().min(1).max(1_000_000).default(400).meta({ description: 'Open connections from one address.' }),
   inFlight: z
     .int()
     .min(1)
     .max(1_000_000)
     .default(2_000)
     .meta({ description: 'Exchanges under way in this process; more get 503 with Retry-After.' }),
-  tokenBytes: z.int().min(256).max(65_536).default(8_192),
-  sessionsPerPrincipal: z.int().min(1).max(1_000_000).default(20),
-  sessions: z.int().min(1).max(10_000_000).default(10_000),
-  sessionIdleMs: z.int().min(1_000).max(86_400_000).default(900_000),
-  listensPerPrincipal: z.int().min(1).max(100_000).default(20),
+  tokenBytes: z.int().min(256).max(65_536).default(8_192).meta({ description: 'Longest credential.' }),
+  sessionsPerPrincipal: z.int().min(1).max(1_000_000).default(20).meta({ description: 'Legacy sessions of one caller.' }),
+  sessions: z.int().min(1).max(10_000_000).default(10_000).meta({ description: 'Legacy sessions of all callers.' }),
+  sessionIdleMs: z
+    .int()
+    .min(1_000)
+    .max(86_400_000)
+    .default(900_000)
+    .meta({ description: 'A legacy session without traffic ends after this long.' }),
+  listensPerPrincipal: z.int().min(1).max(100_000).default(20).meta({ description: 'Open listening streams of one caller.' }),
   parkedMs: z
     .int()
     .min(1_000)
     .max(3_600_000)
     .default(600_000)
     .meta({ description: "How long a call that waits for its caller's answer is kept." }),
-  parkedPerPrincipal: z.int().min(1).max(100_000).default(20),
+  parkedPerPrincipal: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(20)
+    .meta({ description: 'Calls of one caller that wait for its answer.' }),
   eventBufferBytes: z
     .int()
     .min(1024)
     .max(1_073_741_824)
     .default(262_144)
     .meta({ description: 'Unread bytes kept for one stream before it is ended.' }),
-  drainMs: z.int().min(0).max(600_000).default(30_000),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(30_000)
+    .meta({ description: 'How long exchanges under way may take to end on SIGTERM.' }),
   lameDuckMs: z
     .int()
     .min(0)
@@ -73,23 +93,32 @@ export const Bounds = z.strictObject({
     .default(0)
     .meta({ description: 'On SIGTERM: how long new requests are still accepted while readiness already says no.' }),
   keepAliveMs: z.int().min(1_000).max(600_000).default(15_000).meta({ description: 'Comment lines on silent streams.' }),
-  metricSeries: z.int().min(100).max(1_000_000).default(10_000),
+  metricSeries: z
+    .int()
+    .min(100)
+    .max(1_000_000)
+    .default(10_000)
+    .meta({ description: 'Most metric series; further label values are counted as "other".' }),
 })
 export type Bounds = z.infer<typeof Bounds>
 
 const Telemetry = z.strictObject({
-  level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  level: z
+    .enum(['error', 'warn', 'info', 'debug'])
+    .default('info')
+    .meta({ description: 'Least severe operational log line written.' }),
   exchanges: z.boolean().default(true).meta({ description: 'One log line per exchange.' }),
   otlp: z
     .strictObject({
       url: z
         .url({ protocol: /^https?$/ })
         .meta({ description: 'OTLP/HTTP traces endpoint, for instance http://127.0.0.1:4318/v1/traces.' }),
-      headers: z.record(z.string(), SecretReference).default({}),
-      serviceName: z.string().default('tollgate'),
-      sampleRatio: z.number().min(0).max(1).default(1),
+      headers: z.record(z.string(), SecretReference).default({}).meta({ description: 'Headers of the exporter, by reference.' }),
+      serviceName: z.string().default('tollgate').meta({ description: 'Name of this service in traces.' }),
+      sampleRatio: z.number().min(0).max(1).default(1).meta({ description: 'Share of traces that begin here and are kept.' }),
     })
-    .optional(),
+    .optional()
+    .meta({ description: 'Send traces over OTLP/HTTP; absent: none are sent.' }),
 })
 
 /** `tollgate.json`: the gateway itself. */
@@ -104,24 +133,34 @@ export const Gateway = z.strictObject({
     .optional()
     .meta({ description: 'Where callers reach the data listener, without a path. Default: from the listener.' }),
   data: Listener.prefault({}).meta({ description: 'The listener for callers.' }),
-  admin: z.strictObject({ host: host.default('127.0.0.1'), port: port.default(8081), tls: Tls.optional() }).prefault({}),
-  health: z.strictObject({ host: host.default('127.0.0.1'), port: port.default(8082) }).prefault({}),
+  admin: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(8081),
+      tls: Tls.optional().meta({ description: 'Serve TLS with these files.' }),
+    })
+    .prefault({})
+    .meta({ description: 'The listener for operators: admin API and metrics. It always asks for a credential.' }),
+  health: z
+    .strictObject({ host: host.default('127.0.0.1'), port: port.default(8082) })
+    .prefault({})
+    .meta({ description: 'The listener for /livez and /readyz.' }),
   servers: z.string().default('servers').meta({ description: 'Folder of upstream registrations, relative to this file.' }),
   catalogs: z.string().default('catalogs').meta({ description: 'Folder of catalogs, relative to this file.' }),
   state: z
     .string()
     .default('.tollgate')
     .meta({ description: 'Folder for the ledger, keys and seals, relative to this file. Private to the gateway.' }),
-  identity: Identity.prefault({}),
+  identity: Identity.prefault({}).meta({ description: 'Who may call, and how they prove it.' }),
   seal: z
-    .strictObject({ keys: z.array(SecretReference).min(1) })
+    .strictObject({ keys: z.array(SecretReference).min(1).meta({ description: 'The first seals, all open.' }) })
     .optional()
     .meta({
       description:
         'Keys (32 bytes, base64) that seal session ids and request states; the first seals, all open. Default: one made in the state folder.',
     }),
   egress: z
-    .strictObject({ allow: z.array(z.string().min(1)).default([]) })
+    .strictObject({ allow: z.array(z.string().min(1)).default([]).meta({ description: 'CIDR blocks and host:port pairs.' }) })
     .prefault({})
     .meta({
       description:
@@ -135,8 +174,9 @@ export const Gateway = z.strictObject({
         .default('process')
         .meta({ description: 'process: survives the end of the process. strict: waits for the disk before the last byte.' }),
     })
-    .prefault({}),
-  bounds: Bounds.prefault({}),
-  telemetry: Telemetry.prefault({}),
+    .prefault({})
+    .meta({ description: 'What every call leaves behind.' }),
+  bounds: Bounds.prefault({}).meta({ description: 'What one caller, connection or message may take.' }),
+  telemetry: Telemetry.prefault({}).meta({ description: 'Logs and traces.' }),
 })
 export type Gateway = z.infer<typeof Gateway>

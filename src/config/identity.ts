@@ -43,29 +43,33 @@ const Issuer = z.strictObject({
     .min(1)
     .optional()
     .meta({ description: 'Accepted "aud" values. Absent: the URL of the MCP endpoint called, nothing else (RFC 8707).' }),
-  algorithms: z.array(Algorithm).min(1).default(['RS256', 'ES256']),
-  jwks: Keys,
+  algorithms: z
+    .array(Algorithm)
+    .min(1)
+    .default(['RS256', 'ES256'])
+    .meta({ description: 'Signature algorithms accepted from this issuer; no others.' }),
+  jwks: Keys.meta({ description: 'Where the keys of the issuer come from.' }),
   type: z.string().optional().meta({ description: 'Required "typ" header, for instance "at+jwt" (RFC 9068).' }),
-  skewSeconds: z.int().min(0).max(300).default(60),
+  skewSeconds: z.int().min(0).max(300).default(60).meta({ description: 'How far clocks may differ.' }),
   maxLifetimeSeconds: z.int().min(1).optional().meta({ description: 'Refuse tokens that live longer than this.' }),
   requiredScopes: z
     .array(z.string().min(1))
     .default([])
     .meta({ description: 'Scopes every call needs; a token without them gets 403 insufficient_scope.' }),
-  claims: Claims.prefault({}),
+  claims: Claims.prefault({}).meta({ description: 'Which claims say who the caller is.' }),
 })
 export type Issuer = z.infer<typeof Issuer>
 
 const AnonymousPrincipal = z.strictObject({
-  team: z.string().optional(),
-  project: z.string().optional(),
-  agent: z.string().optional(),
-  groups: z.array(z.string()).default([]),
+  team: z.string().optional().meta({ description: 'Team of callers without a credential.' }),
+  project: z.string().optional().meta({ description: 'Project of callers without a credential.' }),
+  agent: z.string().optional().meta({ description: 'Agent of callers without a credential.' }),
+  groups: z.array(z.string()).default([]).meta({ description: 'Groups of callers without a credential.' }),
 })
 
 /** Who may call, and how they prove it. */
 export const Identity = z.strictObject({
-  issuers: z.array(Issuer).default([]),
+  issuers: z.array(Issuer).default([]).meta({ description: 'Issuers whose tokens are accepted.' }),
   apiKeys: z.boolean().default(true).meta({ description: 'Accept keys made with "tollgate keys create".' }),
   anonymous: AnonymousPrincipal.optional().meta({
     description: 'Accept calls without a credential as this principal. Absent: never.',
@@ -76,18 +80,32 @@ export const Identity = z.strictObject({
     .meta({ description: 'Deny list file; relative to tollgate.json. Hot-reloaded.' }),
   jwks: z
     .strictObject({
-      cooldownMs: z.int().min(0).max(3_600_000).default(30_000),
-      maxAgeMs: z.int().min(1_000).max(86_400_000).default(600_000),
+      cooldownMs: z
+        .int()
+        .min(0)
+        .max(3_600_000)
+        .default(30_000)
+        .meta({ description: 'Least time between two fetches for an unknown key.' }),
+      maxAgeMs: z
+        .int()
+        .min(1_000)
+        .max(86_400_000)
+        .default(600_000)
+        .meta({ description: 'Keys are fetched again after this long.' }),
       staleMs: z
         .int()
         .min(0)
         .max(604_800_000)
         .default(3_600_000)
         .meta({ description: 'How long known keys keep working when the issuer cannot be reached.' }),
-      timeoutMs: z.int().min(1).max(30_000).default(2_000),
+      timeoutMs: z.int().min(1).max(30_000).default(2_000).meta({ description: 'Longest wait for an issuer.' }),
     })
-    .prefault({}),
-  cache: z.strictObject({ entries: z.int().min(1).max(1_000_000).default(10_000) }).prefault({}),
+    .prefault({})
+    .meta({ description: 'How key sets are fetched and kept.' }),
+  cache: z
+    .strictObject({ entries: z.int().min(1).max(1_000_000).default(10_000).meta({ description: 'Verified tokens remembered.' }) })
+    .prefault({})
+    .meta({ description: 'Verified tokens, by hash, until they expire.' }),
 })
 export type Identity = z.infer<typeof Identity>
 
@@ -96,7 +114,12 @@ export const Revocations = z.strictObject({
   $schema: z.string().optional(),
   jti: z.array(z.string().min(1)).default([]).meta({ description: 'Token ids ("jti") and API key ids.' }),
   subjects: z
-    .array(z.strictObject({ issuer: z.string().min(1).optional(), subject: z.string().min(1) }))
+    .array(
+      z.strictObject({
+        issuer: z.string().min(1).optional().meta({ description: 'At this issuer only; at every one when absent.' }),
+        subject: z.string().min(1).meta({ description: 'Exact "sub".' }),
+      }),
+    )
     .default([])
     .meta({ description: 'Subjects, at one issuer or at every one.' }),
 })
