@@ -30,7 +30,7 @@ export async function doctor(options: DoctorOptions, io: CliIo, lent: Pick<Lent,
 }
 
 /** One line for a finding, and one for its fix. */
-export function renderFinding({ outcome, check, message, fix }: Finding): string {
+function renderFinding({ outcome, check, message, fix }: Finding): string {
   return `${outcome.padEnd(4)}  ${check.padEnd(10)}  ${message}\n${fix === undefined ? '' : `      fix: ${fix}\n`}`
 }
 

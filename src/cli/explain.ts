@@ -70,7 +70,7 @@ function targetOf({ tool, prompt, resource }: ExplainOptions): { readonly kind: 
 }
 
 /** The words a terminal shows for an explanation. */
-export function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemKind; readonly name: string }): string {
+function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemKind; readonly name: string }): string {
   const { item, server } = answer
   const facts: [string, string | undefined][] = [
     ['catalog', answer.catalog],

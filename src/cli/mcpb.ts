@@ -44,7 +44,7 @@ export function createBundle(target: BundleTarget): Buffer {
 }
 
 /** `manifest.json` of the bundle (manifest version 0.3). */
-export function bundleManifest({ name, title, version, url }: BundleTarget): object {
+function bundleManifest({ name, title, version, url }: BundleTarget): object {
   return {
     manifest_version: '0.3',
     name,
@@ -89,7 +89,7 @@ export function bundleManifest({ name, title, version, url }: BundleTarget): obj
 }
 
 /** The bridge as one JavaScript module that imports only Node's own: the parts one behind the other, imports of each other left out. */
-export function bridgeProgram(): string {
+function bridgeProgram(): string {
   const extension = extname(import.meta.url)
   const imports = new Set<string>()
   const bodies = PARTS.map((part) => {

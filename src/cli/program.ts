@@ -26,7 +26,7 @@ export async function runProgram(words: readonly string[], io: CliIo, lent: Lent
 }
 
 /** The command line of Tollgate. Verbs load their code when they run, so that a health check starts fast. */
-export function createProgram(io: CliIo, lent: Lent, finish: (code: number) => void): Command {
+function createProgram(io: CliIo, lent: Lent, finish: (code: number) => void): Command {
   const program = new Command('tollgate')
     .description('One gate for the tools an agent calls and the tokens it burns.')
     .version(lent.version)

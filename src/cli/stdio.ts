@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { bridgeUrl, runBridge } from './bridge/bridge.ts'
 import { endpointUrl } from './connect-verb.ts'
 import { configPath } from './gateway-file.ts'
@@ -41,6 +41,8 @@ export async function stdio(options: StdioOptions, io: CliIo, lent: Pick<Lent, '
   const bridge = { url, headers, log, ...(authorization === undefined ? {} : { authorization }) }
   // A Node stream without an encoding yields buffers.
   await runBridge(bridge, { input: io.stdin as AsyncIterable<Buffer | string>, output, signal: io.signal })
+  // A pending read would keep the process alive after a signal.
+  if (io.stdin instanceof Readable) io.stdin.destroy()
   return EXIT.ok
 }
 

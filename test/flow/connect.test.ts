@@ -84,6 +84,15 @@ describe('the bundle of "tollgate connect claude-desktop --mcpb"', () => {
     expect(program.match(/^\s*import\b|\bimport\(|\brequire\(/gm)).toHaveLength(imported.length)
   })
 
+  test('uses nothing that is younger than Node 18', async () => {
+    await using folder = await temporaryFolder()
+    const { source } = await unpackBundle(folder.path, 'http://127.0.0.1:1')
+
+    const younger =
+      /URL\.canParse|URL\.parse|AbortSignal\.any|Promise\.(withResolvers|try)|\.(toSorted|toReversed|toSpliced|with|isWellFormed|bytes)\(|\.groupBy\(|Array\.fromAsync|await using|structuredClone|\bnavigator\b|import\.meta\.(dirname|filename)|crc32|parseEnv|getBuiltinModule/
+    expect(source.match(younger)).toBeNull()
+  })
+
   const nodes = [
     ['this Node', process.execPath],
     ['the Node of the machine', systemNode ?? process.execPath],

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { createServer } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { LEGACY, modern, sendJson, startBridge, startGateway, type Seen } from '../unit/cli/bridge-harness.ts'
@@ -409,12 +409,27 @@ describe('when the gateway does not answer', () => {
     expect(gateway.bodies()).toEqual(['tools/call'])
   })
 
+  test('because it is just starting, the request is tried again and served once', async () => {
+    const port = await freePort()
+    const started = Promise.withResolvers<Awaited<ReturnType<typeof startGateway>>>()
+    let tries = 0
+    const authorization = async () => {
+      tries += 1
+      if (tries === 2) started.resolve(await startGateway(ok, port))
+      return undefined
+    }
+    await using bridge = startBridge(`http://127.0.0.1:${port}/mcp`, { authorization })
+
+    bridge.send(LEGACY.call(1))
+    const answer = await bridge.next()
+    await using gateway = await started.promise
+
+    expect(answer).toEqual({ jsonrpc: '2.0', id: 1, result: { ok: true } })
+    expect(gateway.seen).toHaveLength(1)
+  })
+
   test('because nothing listens there, the request gets an error after a few tries', async () => {
-    const probe = createServer().listen(0, '127.0.0.1')
-    await once(probe, 'listening')
-    const { port } = probe.address() as { port: number }
-    probe.close()
-    await once(probe, 'close')
+    const port = await freePort()
     await using bridge = startBridge(`http://127.0.0.1:${port}/mcp`)
 
     bridge.send(LEGACY.call(1))
@@ -451,3 +466,13 @@ describe('when the client closes its side', () => {
     expect(await bridge.next()).toBeUndefined()
   })
 })
+
+/** A port nobody listens on. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createCaller } from './calls.ts'
 import { errorLine, isRecord, parseJson, readOutgoing, type Outgoing } from './envelope.ts'
 import { cancelFlight, prepareFlight, type Flight } from './flight.ts'
-import { createHttpPeer, type HttpCall } from './http.ts'
+import { createHttpPeer, type HttpPeer } from './http.ts'
 import { createLineWriter, readLines } from './lines.ts'
 import { createSession } from './session.ts'
 
@@ -41,9 +41,7 @@ const END_MS = 2_000
 
 /** Checks the URL of a bridge: https, or http to this machine, or any http when that is allowed. Throws with what to do. */
 export function bridgeUrl(text: string, allowHttp: boolean): URL {
-  if (!URL.canParse(text))
-    throw new Error(`"${text}" is not a URL; give the MCP URL of the gateway, such as https://gate.example.com/mcp`)
-  const url = new URL(text)
+  const url = parseUrl(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new Error(`the URL must begin with https://, not ${url.protocol}`)
   if (url.username !== '' || url.password !== '')
@@ -55,6 +53,17 @@ export function bridgeUrl(text: string, allowHttp: boolean): URL {
   return url
 }
 
+/** By trying: the shorter ways are younger than the Node of some hosts. */
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text)
+  } catch (error) {
+    throw new Error(`"${text}" is not a URL; give the MCP URL of the gateway, such as https://gate.example.com/mcp`, {
+      cause: error,
+    })
+  }
+}
+
 /** Relays until the client closes its side (or the signal), then ends the session. Resolves when nothing is left open. */
 export async function runBridge(options: BridgeOptions, streams: BridgeStreams): Promise<void> {
   const peer = createHttpPeer(options.url, CONNECT_MS)
@@ -63,11 +72,7 @@ export async function runBridge(options: BridgeOptions, streams: BridgeStreams):
   const writer = createLineWriter(streams.output, halt)
   streams.signal.addEventListener('abort', halt)
   if (streams.signal.aborted) halt()
-  const open = async (call: HttpCall) => {
-    const authorization = await options.authorization?.()
-    const own = authorization === undefined ? {} : { authorization }
-    return peer.open({ ...call, headers: { ...own, ...options.headers, ...call.headers } })
-  }
+  const open = withHeaders(peer, options)
   const log = (text: string): void => options.log('debug', text)
   const relay = async (text: string): Promise<void> => {
     const value = parseJson(text)
@@ -108,8 +113,11 @@ export async function runBridge(options: BridgeOptions, streams: BridgeStreams):
       gate = Promise.race([done, sleep(CONNECT_MS, undefined, { ref: false })])
   }
 
-  const ended = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()))
-  if (!stop.signal.aborted) await Promise.race([ended, readAll(streams.input, send, (text) => void writer.write(text))])
+  const ended = whenAborted(stop.signal)
+  const read = readAll(streams.input, send, (text) => void writer.write(text)).catch((error: unknown) =>
+    log(`the client's side broke: ${String(error)}`),
+  )
+  await Promise.race([ended, read])
   for (const flight of flights) if (stop.signal.aborted || flight.message.method === 'subscriptions/listen') flight.abort()
   await Promise.race([Promise.all(running), ended, sleep(options.graceMs ?? GRACE_MS, undefined, { ref: false })])
   halt()
@@ -117,6 +125,22 @@ export async function runBridge(options: BridgeOptions, streams: BridgeStreams):
   await session.end(END_MS)
   peer.close()
   streams.signal.removeEventListener('abort', halt)
+}
+
+/** Opens requests with the caller's own headers on them. */
+function withHeaders(peer: HttpPeer, options: BridgeOptions): HttpPeer['open'] {
+  return async (call) => {
+    const authorization = await options.authorization?.()
+    const own = authorization === undefined ? {} : { authorization }
+    return await peer.open({ ...call, headers: { ...own, ...options.headers, ...call.headers } })
+  }
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve())
+  })
 }
 
 async function readAll(

@@ -18,7 +18,7 @@ export interface Seen {
 }
 
 /** A gateway that does what a test says. */
-export async function startGateway(answer: (seen: Seen, response: ServerResponse, count: number) => void) {
+export async function startGateway(answer: (seen: Seen, response: ServerResponse, count: number) => void, onPort = 0) {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     void text(request).then((body) => {
@@ -32,7 +32,7 @@ export async function startGateway(answer: (seen: Seen, response: ServerResponse
       answer(one, response, seen.length)
     })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(onPort, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {

@@ -59,6 +59,27 @@ describe('tollgate stdio', () => {
     expect(err).toContain(hint)
   })
 
+  test('ends its session and lets go of standard input when it is told to stop', async () => {
+    const asked = Promise.withResolvers<void>()
+    await using gateway = await startGateway(({ method, message }, response) => {
+      if (method === 'DELETE') return void response.writeHead(204).end()
+      if (message.method !== 'initialize') return asked.resolve()
+      sendJson(response, 200, { jsonrpc: '2.0', id: 0, result: { protocolVersion: '2025-11-25' } }, { 'mcp-session-id': 'one' })
+    })
+    const stdin = new PassThrough()
+    const stop = new AbortController()
+    const run = runCli(['stdio', `http://127.0.0.1:${gateway.port}/mcp`], { io: { stdin, signal: stop.signal } })
+    for (const message of [LEGACY.initialize, LEGACY.call(1)]) stdin.write(`${JSON.stringify(message)}\n`)
+    await asked.promise
+
+    stop.abort()
+    const { code } = await run
+
+    expect(code).toBe(0)
+    expect(stdin.destroyed).toBe(true)
+    expect(gateway.seen.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 'one' } })
+  })
+
   test.each(['sse-only', 'sse-first'])('refuses the transport %s', async (kind) => {
     expect(await stdioOnce(['http://127.0.0.1:1/mcp', '--transport', kind])).toMatchObject({ code: 2, out: '' })
   })
