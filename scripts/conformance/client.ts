@@ -33,7 +33,6 @@ const upstream = createUpstream({
       ? { dispatcher: () => new FetchDispatcher(new URL(url).origin, createAuthFetch(url, scenario, stringsOf(context))) }
       : egress,
     connectStdio: notHere,
-    connectSse: notHere,
     report: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
     now: Date.now,
     monotonic: () => performance.now(),

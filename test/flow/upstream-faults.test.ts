@@ -315,6 +315,19 @@ describe('time', () => {
   })
 })
 
+test.each<[string, (call: Behaviour) => Behaviour]>([
+  ['modern', (behaviour) => modern(tools, behaviour)],
+  ['legacy', (behaviour) => legacy(tools, behaviour)],
+])('closing ends calls under way with an error, %s', async (_era, behaviourWith) => {
+  const { fake, connected } = await serve(behaviourWith(() => undefined))
+  const pending = call(connected)
+  await fake.seen(({ body: { method } }) => method === 'tools/call')
+
+  const [ending] = await Promise.allSettled([pending, connected.upstream.close(50)])
+
+  expect(ending).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unavailable' } })
+})
+
 describe('load', () => {
   test('calls over the places wait in line, calls over the queue are refused, and a place given up is free', async () => {
     const waiting: (() => void)[] = []

@@ -19,16 +19,20 @@ export type Overrides = Partial<Record<Exclude<keyof Server, 'type'>, unknown>>
 
 /** Makes a connector to an HTTP server as gateway.ts would, without refreshing it. */
 export function connectTo(url: string, overrides: Overrides = {}, deps: Partial<UpstreamDeps> = {}): TestUpstream {
+  return connectServer({ type: 'http', url, ...overrides }, deps)
+}
+
+/** Makes a connector to a server of any transport from what its file says. */
+export function connectServer(file: Readonly<Record<string, unknown>>, deps: Partial<UpstreamDeps> = {}): TestUpstream {
   const events: GatewayEvent[] = []
   const egress = createEgress({ allow: [] })
   const notHere = () => Promise.reject(new Error('this transport is not part of the test'))
   const upstream = createUpstream({
     id: 'fake',
-    config: ServerSchema.parse({ type: 'http', url, ...overrides }),
+    config: ServerSchema.parse(file),
     deps: {
       egress,
       connectStdio: notHere,
-      connectSse: notHere,
       report: (event) => void events.push(event),
       now: Date.now,
       monotonic: () => performance.now(),

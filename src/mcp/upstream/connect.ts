@@ -1,13 +1,17 @@
+import type { Dispatcher } from 'undici'
 import type { UpstreamCredential } from '../../credentials/credential.ts'
 import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import type { Era } from '../../core/snapshot.ts'
 import { EgressError, type Egress } from '../../lib/egress.ts'
 import { answersServerRequests, toRelayedCapabilities } from './capabilities.ts'
 import type { Caller, Connection } from './contract.ts'
 import { createHttpConnector, type HttpConnector } from './era.ts'
 import { createEndpoint, type Endpoint } from './http-endpoint.ts'
 import type { PoolKey } from './pool.ts'
+import { connectSse } from './sse-connection.ts'
+import type { EraVerdict } from './stdio-connection.ts'
 
 /** The key of the connection everybody shares; also the one the gateway asks for lists. */
 export const SHARED: PoolKey = { principal: '', capabilities: {} }
@@ -22,12 +26,19 @@ export interface Connect {
   close(): Promise<void>
 }
 
+/** What a child is started with besides its file. */
+export interface ChildWishes {
+  /** Declared to a legacy server. */
+  readonly capabilities: JsonObject
+  /** What earlier children of this server told about its era. */
+  readonly verdict: EraVerdict
+}
+
 /** What opening borrows; part of UpstreamDeps. */
 export interface ConnectDeps {
   readonly credential?: UpstreamCredential | undefined
   readonly egress: Pick<Egress, 'dispatcher'>
-  readonly connectStdio: (config: StdioServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
-  readonly connectSse: (config: SseServer | HttpServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+  readonly connectStdio: (config: StdioServer, wishes: ChildWishes) => Promise<Connection>
   readonly monotonic: () => number
   readonly clientInfo: JsonObject
 }
@@ -41,13 +52,35 @@ const SHARED_CHILD_CAPABILITIES: JsonObject = { elicitation: { form: {}, url: {}
 /** Makes the opener for one server. */
 export function createConnect(id: string, config: Server, deps: ConnectDeps): Connect {
   if (config.type === 'http') return createHttpConnect(id, config, deps)
-  const open = (capabilities: JsonObject): Promise<Connection> => {
-    if (config.type === 'sse') return deps.connectSse(config, { capabilities })
-    return deps.connectStdio(config, {
-      capabilities: Object.keys(capabilities).length === 0 ? SHARED_CHILD_CAPABILITIES : capabilities,
-    })
+  if (config.type === 'sse') return createSseConnect(id, config, deps)
+  return createChildConnect(config, deps)
+}
+
+function createChildConnect(config: StdioServer, deps: ConnectDeps): Connect {
+  let era: Era | undefined
+  const verdict: EraVerdict = { get: () => era, set: (found) => void (era = found) }
+  return {
+    open: (capabilities) => {
+      const shared = Object.keys(capabilities).length === 0
+      return deps.connectStdio(config, { capabilities: shared ? SHARED_CHILD_CAPABILITIES : capabilities, verdict })
+    },
+    stateless: false,
+    doubt: () => false,
+    close: async () => undefined,
   }
-  return { open, stateless: false, doubt: () => false, close: async () => undefined }
+}
+
+function createSseConnect(id: string, config: SseServer, deps: ConnectDeps): Connect {
+  let dispatcher: Dispatcher | undefined
+  return {
+    async open(capabilities) {
+      dispatcher ??= dispatcherFor(id, config, deps)
+      return await openSse(id, config, { deps, dispatcher, capabilities })
+    },
+    stateless: false,
+    doubt: () => false,
+    close: async () => await dispatcher?.destroy(),
+  }
 }
 
 function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): Connect {
@@ -55,27 +88,16 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
   let made: { readonly endpoint: Endpoint; readonly connector: HttpConnector } | undefined
   let stateless = false
   const make = (): { readonly endpoint: Endpoint; readonly connector: HttpConnector } => {
-    if (deps.credential && deps.credential.origin !== new URL(config.url).origin) {
-      throw new GatewayError('upstream_auth', `the credential of server "${id}" belongs to another origin`)
-    }
-    const dispatcher = deps.egress.dispatcher(config.url, { literalAllowed: true, connectTimeoutMs: config.timeouts.connectMs })
-    const endpoint = createEndpoint({
-      server: id,
-      url: config.url,
-      headers: config.headers,
-      credential: deps.credential,
-      dispatcher,
-    })
-    const { timeouts, bounds } = config
+    const { url, headers, timeouts, bounds } = config
+    const dispatcher = dispatcherFor(id, config, deps)
+    const endpoint = createEndpoint({ server: id, url, headers, credential: deps.credential, dispatcher })
     const http = { endpoint, clientInfo: deps.clientInfo, timeouts, bounds, now: deps.monotonic }
-    return {
-      endpoint,
-      connector: createHttpConnector({ config, http, connectSse: (capabilities) => deps.connectSse(config, { capabilities }) }),
-    }
+    const fallback = (capabilities: JsonObject): Promise<Connection> => openSse(id, config, { deps, dispatcher, capabilities })
+    return { endpoint, connector: createHttpConnector({ config, http, connectSse: fallback }) }
   }
   return {
     async open(capabilities) {
-      made ??= refusing(id, make)
+      made ??= make()
       const connection = await made.connector.connect(capabilities)
       stateless = connection.facts.era === 'modern'
       return connection
@@ -94,10 +116,35 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
   }
 }
 
-/** A URL that must not be reached is, for callers, a server that cannot be reached. */
-function refusing<Made>(id: string, make: () => Made): Made {
+interface SseOpening {
+  readonly deps: ConnectDeps
+  readonly dispatcher: Dispatcher
+  readonly capabilities: JsonObject
+}
+
+async function openSse(
+  id: string,
+  config: HttpServer | SseServer,
+  { deps, dispatcher, capabilities }: SseOpening,
+): Promise<Connection> {
+  const { credential, monotonic: now, clientInfo } = deps
+  return await connectSse(config, {
+    id,
+    dispatcher,
+    credential,
+    now,
+    clientInfo,
+    capabilities: toRelayedCapabilities(capabilities),
+  })
+}
+
+/** A pool to the server's own origin; the credential goes nowhere else. A URL that must not be reached is a server that cannot be reached. */
+function dispatcherFor(id: string, config: HttpServer | SseServer, { credential, egress }: ConnectDeps): Dispatcher {
+  if (credential && credential.origin !== new URL(config.url).origin) {
+    throw new GatewayError('upstream_auth', `the credential of server "${id}" belongs to another origin`)
+  }
   try {
-    return make()
+    return egress.dispatcher(config.url, { literalAllowed: true, connectTimeoutMs: config.timeouts.connectMs })
   } catch (cause) {
     if (!(cause instanceof EgressError)) throw cause
     throw new GatewayError('upstream_unavailable', `server "${id}" cannot be reached: ${cause.message}`, { cause })

@@ -118,10 +118,10 @@ export class HttpCalls {
     for (const { call } of this.#calls.values()) yield call
   }
 
-  /** Ends everything under way with an error. */
-  abort(): void {
-    for (const posted of this.#posted.values()) posted.abort()
-    this.#posted.clear()
+  /** Ends everything under way: whoever waits hears that the connection is gone. */
+  abort(reason: string): void {
+    const error = new GatewayError('upstream_unavailable', `server "${this.#options.endpoint.server}" is gone: ${reason}`)
+    for (const posted of this.#posted.values()) posted.end(error)
   }
 
   #peer(options: SendOptions, call: () => RpcCall): CallPeer {

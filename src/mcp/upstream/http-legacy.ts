@@ -94,6 +94,7 @@ export class LegacyConnection implements Connection {
     if (this.#closed !== undefined) return
     const headers = this.#sessionHeaders(['accept', 'application/json'])
     this.#end('closed by the gateway')
+    this.#calls.abort('closed by the gateway')
     if (this.#sessionId === undefined) return
     // Ending the session is a courtesy; servers may refuse it with 405.
     await new Promise<void>((resolve) => {

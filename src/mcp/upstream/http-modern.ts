@@ -44,8 +44,9 @@ export class ModernConnection implements Connection {
 
   async close(): Promise<void> {
     this.#listen.close()
-    this.#calls.abort()
-    for (const listener of this.#closeListeners.splice(0)) listener('closed by the gateway')
+    const reason = 'closed by the gateway'
+    this.#calls.abort(reason)
+    for (const listener of this.#closeListeners.splice(0)) listener(reason)
   }
 }
 

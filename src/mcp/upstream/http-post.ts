@@ -67,6 +67,13 @@ export class PostedRequest {
     this.#open.abort()
   }
 
+  /** Ends the request from our side, with an error for whoever waits. */
+  end(error: GatewayError): void {
+    clearTimeout(this.#timer)
+    this.#open.abort()
+    this.#settle({ kind: 'failed', error })
+  }
+
   #exchangeListener(): ExchangeListener {
     return {
       alive: () => this.#settled || this.#listener.alive(),
@@ -130,8 +137,7 @@ export class PostedRequest {
   }
 
   #fail(code: 'upstream_invalid' | 'upstream_too_large', words: string): void {
-    this.#open.abort()
-    this.#settle({ kind: 'failed', error: new GatewayError(code, `server "${this.#server}" ${words}`) })
+    this.end(new GatewayError(code, `server "${this.#server}" ${words}`))
   }
 
   #settle(outcome: Outcome): void {

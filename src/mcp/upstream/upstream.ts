@@ -1,13 +1,12 @@
-import type { UpstreamCredential } from '../../credentials/credential.ts'
-import type { HttpServer, Server, SseServer, StdioServer } from '../../config/server.ts'
+import type { Server } from '../../config/server.ts'
 import { GatewayError, toGatewayError } from '../../core/errors.ts'
 import type { Report } from '../../core/events.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { CatalogItem, Inventory, ItemKind, ServerStatus } from '../../core/snapshot.ts'
-import type { Egress } from '../../lib/egress.ts'
+import { backoffMs } from '../../lib/backoff.ts'
 import { createGatekeeper, type Gatekeeper } from './admission.ts'
-import type { Caller, Connection, SendOptions, Upstream, UpstreamChange, UpstreamRequest, UpstreamStep } from './contract.ts'
-import { createConnect, poolKeyOf, SHARED, type Connect } from './connect.ts'
+import type { Caller, SendOptions, Upstream, UpstreamChange, UpstreamRequest, UpstreamStep } from './contract.ts'
+import { createConnect, poolKeyOf, SHARED, type Connect, type ConnectDeps } from './connect.ts'
 import { wasNotExecuted } from './http-exchange.ts'
 import { RECONNECTED } from './http-listen.ts'
 import { definitionChanges, fetchInventory, freshlyDropped } from './inventory.ts'
@@ -16,23 +15,12 @@ import { ConnectionPool, type PoolEntry } from './pool.ts'
 import { Refresher } from './refresher.ts'
 import { Watches } from './watches.ts'
 
-/** What an upstream borrows. */
-export interface UpstreamDeps {
-  /** Absent: the server asks for none. */
-  readonly credential?: UpstreamCredential | undefined
-  readonly egress: Pick<Egress, 'dispatcher'>
-  /** Starts the child of a stdio server; capabilities are declared to a legacy one. */
-  readonly connectStdio: (config: StdioServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
-  /** Opens an HTTP+SSE conversation (2024-11-05). */
-  readonly connectSse: (config: SseServer | HttpServer, wanted: { readonly capabilities: JsonObject }) => Promise<Connection>
+/** What an upstream borrows besides what it takes to connect (the credential, the way out, how to start a child, a monotonic clock). */
+export interface UpstreamDeps extends ConnectDeps {
   readonly report: Report
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** Monotonic milliseconds. */
-  readonly monotonic: () => number
   readonly random: () => number
-  /** How the gateway introduces itself. */
-  readonly clientInfo: JsonObject
 }
 
 /** One registered server and how to reach it. */
@@ -48,7 +36,8 @@ const RETRY_MS = 50
 const SWEEP_MS = 15_000
 const HTTP_IDLE_MS = 300_000
 const MAX_CONNECTIONS = 1_000
-const LOST_MS = 200
+const LOST = { minMs: 200, maxMs: 30_000 }
+const CALM_MS = 60_000
 const KINDS: Readonly<Record<string, readonly ItemKind[]>> = {
   'notifications/tools/list_changed': ['tool'],
   'notifications/prompts/list_changed': ['prompt'],
@@ -73,6 +62,8 @@ class RegisteredUpstream implements Upstream {
   readonly #sweeper: NodeJS.Timeout
   #listeners: ((change: UpstreamChange) => void)[] = []
   #inventory: Inventory | undefined
+  #losses = 0
+  #lostAt = -CALM_MS
   #status: Omit<ServerStatus, 'circuit'>
 
   constructor({ id, config, deps }: UpstreamOptions) {
@@ -285,7 +276,7 @@ class RegisteredUpstream implements Upstream {
     this.#report()
     this.#tell(new Set())
     // A server that fails calls, or answers them again, is worth asking what it is up to.
-    this.#refresher.soon(this.#gate.circuit === 'closed' ? 0 : LOST_MS)
+    this.#refresher.soon(this.#gate.circuit === 'closed' ? 0 : LOST.minMs)
   }
 
   #createPool(): ConnectionPool {
@@ -294,14 +285,21 @@ class RegisteredUpstream implements Upstream {
       server: this.id,
       connect: (capabilities) => this.#connect.open(capabilities),
       onOpen: (entry) => this.#onOpen(entry),
-      onLost: (entry) => {
-        if (entry.key.principal === '' && !this.#closing.signal.aborted) this.#refresher.soon(LOST_MS)
-      },
+      onLost: (entry) => this.#onLost(entry),
       max: MAX_CONNECTIONS,
       idleMs: this.#config.type === 'stdio' ? this.#config.idleMs : HTTP_IDLE_MS,
       keep: (entry) => this.#watches.uris(entry.key).length > 0 || (type !== 'stdio' && entry.key === SHARED),
       now: this.#deps.monotonic,
     })
+  }
+
+  /** A shared connection that ends soon after it began, again and again, is opened again ever later. */
+  #onLost({ key }: PoolEntry): void {
+    if (key.principal !== '' || this.#closing.signal.aborted) return
+    const now = this.#deps.monotonic()
+    this.#losses = now - this.#lostAt > CALM_MS ? 1 : this.#losses + 1
+    this.#lostAt = now
+    this.#refresher.soon(backoffMs(this.#losses, LOST, this.#deps.random))
   }
 
   #onOpen(entry: PoolEntry): void {
