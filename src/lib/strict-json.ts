@@ -93,22 +93,22 @@ function scanJson(text: string, bounds: JsonBounds): Scan {
       if (level?.expectsName) {
         const name = readName(text, at, end)
         takeName(level, name)
-        if (levels.length === 1) outline.name(name)
+        outline.name(levels.length, name)
       } else {
         count()
-        if (levels.length === 1) outline.value(at, end)
+        outline.value(levels.length, at, end)
       }
       at = end
     } else if (code === 0x7b || code === 0x5b) {
       count()
       if (levels.length >= bounds.depth) throw new JsonRefusal('bounds', `the body nests deeper than ${bounds.depth} levels`)
-      if (levels.length === 1) outline.open(at)
+      outline.open(levels.length, at)
       levels.push({ isObject: code === 0x7b, names: code === 0x7b ? new Set() : NO_NAMES, expectsName: code === 0x7b })
       at += 1
     } else if (code === 0x7d || code === 0x5d) {
       levels.pop()
       at += 1
-      if (levels.length === 1) outline.close(at)
+      outline.close(levels.length, at)
     } else if (code === 0x2c) {
       if (level?.isObject) level.expectsName = true
       at += 1
@@ -117,7 +117,7 @@ function scanJson(text: string, bounds: JsonBounds): Scan {
     } else {
       count()
       const end = endOfWord(text, at)
-      if (levels.length === 1) outline.value(at, end)
+      outline.value(levels.length, at, end)
       at = end
     }
   }
@@ -133,13 +133,14 @@ function takeName(level: Level, name: string): void {
   if (level.names.size > MAX_MEMBERS) throw new JsonRefusal('bounds', `an object has more than ${MAX_MEMBERS} members`)
 }
 
-/** Remembers where the values directly inside the outermost object or array stand. */
+/** Remembers where the values directly inside the outermost object or array stand: those met at depth 1. */
 function createOutline() {
   const members = new Map<string, Span>()
   const elements: Span[] = []
   let lastName: string | undefined
   let opened = 0
-  const value = (start: number, end: number) => {
+  const value = (depth: number, start: number, end: number) => {
+    if (depth !== 1) return
     if (lastName === undefined) elements.push({ start, end })
     else members.set(lastName, { start, end })
     lastName = undefined
@@ -148,9 +149,13 @@ function createOutline() {
     members,
     elements,
     value,
-    name: (name: string) => (lastName = name),
-    open: (start: number) => (opened = start),
-    close: (end: number) => value(opened, end),
+    name(depth: number, name: string) {
+      if (depth === 1) lastName = name
+    },
+    open(depth: number, start: number) {
+      if (depth === 1) opened = start
+    },
+    close: (depth: number, end: number) => value(depth, opened, end),
   }
 }
 

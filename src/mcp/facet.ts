@@ -6,7 +6,7 @@ import { isJsonType, readAccept, type Accept } from './accept.ts'
 import { classify, hasClaim, single } from './classify.ts'
 import type { McpDeps, McpFacet, McpRequest } from './contract.ts'
 import { errorBody, toWireError } from './errors.ts'
-import { createHeartbeat } from './heartbeat.ts'
+import { createStreamCount } from './stream-count.ts'
 import { checkNotification, serveBatch, serveInitialize, serveMessage, type LegacyPost } from './legacy.ts'
 import { createListeners } from './listeners.ts'
 import { createLists } from './lists.ts'
@@ -56,12 +56,11 @@ export function createMcpFacet(deps: McpDeps): McpFacet {
       for (const listen of modern.open) listen.finish()
       for (const session of parts.sessions.all()) session.live?.standalone?.suspend()
     },
-    stats: () => ({ sessions: parts.sessions.size, streams: parts.heartbeat.size, parked: parts.parked.size }),
+    stats: () => ({ sessions: parts.sessions.size, streams: parts.streams.size, parked: parts.parked.size }),
     close() {
       clearInterval(timer)
       endWhere(() => true)
       parts.listeners.close()
-      parts.heartbeat.close()
     },
   }
 }
@@ -86,7 +85,7 @@ function createParts(deps: McpDeps, isDraining: () => boolean): McpParts {
       release: releaseLive,
     }),
     listeners: createListeners(deps),
-    heartbeat: createHeartbeat(bounds.keepAliveMs),
+    streams: createStreamCount(),
     active: new Set(),
     isDraining,
   }

@@ -24,7 +24,7 @@ export function createLegacyOutlet(responder: Responder, options: LegacyOutletOp
     clearTimeout(timer)
     if (stream !== undefined) return stream
     const connection = responder.stream(STREAM_HEADERS)
-    options.heartbeat.add(connection)
+    options.streams.add(connection)
     stream = openStream(session, connection, options)
     return stream
   }

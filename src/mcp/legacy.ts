@@ -73,16 +73,16 @@ function shortInfo(info: JsonObject): JsonObject {
 /** Serves one message of a session. */
 export async function serveMessage(parts: McpParts, post: LegacyPost, message: Message, responder: Responder): Promise<void> {
   if (message.kind === 'request') {
-    const { deps, heartbeat } = parts
+    const { deps, streams } = parts
     const { session, accept } = post
     const { monotonic, bounds } = deps
-    const options = { session, accept, heartbeat, lateMs: LATE_MS, maxBytes: bounds.eventBufferBytes, monotonic }
+    const options = { session, accept, streams, lateMs: LATE_MS, maxBytes: bounds.eventBufferBytes, monotonic }
     return serveRequest(parts, post, message, {
       outlet: createLegacyOutlet(responder, options),
       exchangeId: post.request.exchangeId,
     })
   }
-  acceptMessage(post.session, message)
+  acceptMessage(parts, post, message)
   responder.send(202, {})
 }
 
@@ -101,7 +101,7 @@ export async function serveBatch(
   await Promise.all(
     items.map(async (item, index) => {
       if (item.kind === 'refused') return collect(errorBody(item.idText, toWireError(item.error, 'legacy', 'envelope', '').error))
-      if (item.kind !== 'request') return acceptMessage(post.session, item)
+      if (item.kind !== 'request') return acceptMessage(parts, post, item)
       // Each is an exchange of its own: decided, limited and written to the ledger alone.
       const exchangeId = index === 0 ? post.request.exchangeId : uuidv7(post.request.receivedAt)
       return serveRequest(parts, post, item, { outlet: createCollectingOutlet(collect), exchangeId })
@@ -199,7 +199,7 @@ export function checkNotification({ method }: NotificationMessage): void {
   if (SERVER_ONLY.has(method)) throw new GatewayError('invalid_request', `${method} is sent by servers only`)
 }
 
-function acceptMessage(session: Session, message: Exclude<Message, RequestMessage>): void {
+function acceptMessage({ deps }: McpParts, { session, view }: LegacyPost, message: Exclude<Message, RequestMessage>): void {
   if (message.kind === 'response') {
     const settleAsked = session.live?.asked.get(String(message.id))
     if (settleAsked === undefined || typeof message.id !== 'string') {
@@ -212,6 +212,10 @@ function acceptMessage(session: Session, message: Exclude<Message, RequestMessag
     // Only requests of this very session are known here, and initialize is none of them.
     const { requestId } = message.params
     if (typeof requestId === 'string' || typeof requestId === 'number') session.live?.inFlight.get(requestId)?.abort()
+  }
+  if (message.method === 'notifications/roots/list_changed') {
+    const servers = new Set(view.catalogs.flatMap((catalog) => catalog.servers))
+    for (const id of servers) deps.upstream(id)?.inform(message.method, undefined, session.identity.key)
   }
 }
 

@@ -37,6 +37,11 @@ interface Place {
   write(text: string): void
 }
 
+function textAt(holder: Readonly<Record<string | number, Json | undefined>>, key: string | number): string {
+  const value = holder[key]
+  return typeof value === 'string' ? value : ''
+}
+
 /** Binary content is not words. */
 const NOT_WORDS = new Set(['data', 'blob', 'mimeType', 'type'])
 
@@ -48,7 +53,7 @@ function collect(holder: JsonObject | readonly Json[], key: string | number, pat
   if (typeof value === 'string') {
     const define = (text: string) =>
       Object.defineProperty(open, key, { value: text, enumerable: true, writable: true, configurable: true })
-    found.set(path, { read: () => String(open[key]), write: define })
+    found.set(path, { read: () => textAt(open, key), write: define })
   } else if (Array.isArray(value)) {
     for (const index of value.keys()) collect(value, index, `${path}[${index}]`, found)
   } else if (isJsonObject(value) && !JSON.isRawJSON(value)) {

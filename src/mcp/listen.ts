@@ -37,10 +37,10 @@ export async function serveListen(parts: McpParts, incoming: Incoming, responder
   if (!isJsonObject(filter)) throw new GatewayError('invalid_params', '"notifications" must be an object')
   makeRoom(parts, incoming.request.identity, open)
   const subscription = { [META.subscriptionId]: incoming.message.id }
-  let stream: EventStream | undefined
+  const out: { stream?: EventStream } = {}
   const send = (method: string, params: JsonObject = {}) => {
     const meta = isJsonObject(params['_meta']) ? params['_meta'] : {}
-    stream?.send(notificationBody(method, { ...params, _meta: { ...meta, ...subscription } }))
+    out.stream?.send(notificationBody(method, { ...params, _meta: { ...meta, ...subscription } }))
   }
   const watches = await watchAll(parts, incoming, filter, (params) => send('notifications/resources/updated', params))
   const stop = () => {
@@ -49,8 +49,8 @@ export async function serveListen(parts: McpParts, incoming: Incoming, responder
   if (responder.signal.aborted) return stop()
   const opened = responder.stream(STREAM_HEADERS)
   const closed = new Promise<void>((resolve) => opened.onClose(() => resolve()))
-  stream = opened
-  parts.heartbeat.add(opened)
+  out.stream = opened
+  parts.streams.add(opened)
   send('notifications/subscriptions/acknowledged', { notifications: honoured(filter, [...watches.keys()]) })
   const unlisten = parts.listeners.add({
     identity: () => incoming.request.identity,

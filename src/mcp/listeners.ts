@@ -71,7 +71,8 @@ export function createListeners(deps: ListenerDeps): Listeners {
       offers.learn(previous)
       for (const listener of all) {
         for (const kind of listener.kinds) {
-          if (shownTo(deps, listener, next, kind, now) !== shownTo(deps, listener, previous, kind, now)) wake(listener, kind)
+          const shown = (snapshot: Snapshot) => shownTo(deps, listener, snapshot, { kind, now })
+          if (shown(next) !== shown(previous)) wake(listener, kind)
         }
       }
     },
@@ -103,8 +104,8 @@ function visibleTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, a
 }
 
 /** What a listener is shown of a kind, as one comparable text. */
-function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, kind: ItemKind, now: Date): string {
-  return visibleTo(deps, listener, snapshot, { kind, now })
+function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: ItemKind; now: Date }): string {
+  return visibleTo(deps, listener, snapshot, about)
     .map((item) => item.shownDigest)
     .join()
 }

@@ -83,7 +83,7 @@ export function answerList({ deps, lists }: McpParts, incoming: Incoming): void 
   incoming.outlet.answer(200, {}, lists.body({ method, view, items, era, idText }))
 }
 
-function toIncoming({ deps, heartbeat }: McpParts, understood: ModernRequest, responder: Responder): Incoming {
+function toIncoming({ deps, streams }: McpParts, understood: ModernRequest, responder: Responder): Incoming {
   const { request, message, envelope, snapshot, view, accept } = understood
   return {
     request,
@@ -98,7 +98,7 @@ function toIncoming({ deps, heartbeat }: McpParts, understood: ModernRequest, re
     logLevel: envelope.logLevel,
     mcpSession: undefined,
     trace: traceOf(deps, request, message),
-    outlet: createModernOutlet(responder, { accept, heartbeat, lateMs: LATE_MS }),
+    outlet: createModernOutlet(responder, { accept, streams, lateMs: LATE_MS }),
     controller: new AbortController(),
     requestBytes: request.body?.length ?? 0,
   }

@@ -1,6 +1,6 @@
 import type { EventStream, Responder } from '../core/responder.ts'
 import type { Accept } from './accept.ts'
-import type { Heartbeat } from './heartbeat.ts'
+import type { StreamCount } from './stream-count.ts'
 
 /** Where the answer to one request goes, and what belongs to it before the answer. */
 export interface Outlet {
@@ -19,7 +19,7 @@ export interface Outlet {
 /** What an outlet needs besides the responder. */
 export interface OutletOptions {
   readonly accept: Accept
-  readonly heartbeat: Heartbeat
+  readonly streams: StreamCount
   readonly lateMs: number
 }
 
@@ -42,7 +42,7 @@ export function createModernOutlet(responder: Responder, options: OutletOptions)
     clearTimeout(timer)
     if (stream === undefined) {
       stream = responder.stream(STREAM_HEADERS)
-      options.heartbeat.add(stream)
+      options.streams.add(stream)
     }
     return stream
   }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../core/json.ts'
 import type { McpDeps } from './contract.ts'
-import type { Heartbeat } from './heartbeat.ts'
+import type { StreamCount } from './stream-count.ts'
 import type { Incoming } from './incoming.ts'
 import type { Listeners } from './listeners.ts'
 import type { Lists } from './lists.ts'
@@ -19,7 +19,7 @@ export interface McpParts {
   readonly parked: Parked
   readonly sessions: Sessions
   readonly listeners: Listeners
-  readonly heartbeat: Heartbeat
+  readonly streams: StreamCount
   /** Requests under way, so that a revoked caller's are stopped. */
   readonly active: Set<Incoming>
   isDraining(): boolean

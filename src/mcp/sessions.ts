@@ -60,111 +60,130 @@ interface Sealed {
 
 /** Sessions over a sealer. */
 export function createSessions(deps: SessionDeps): Sessions {
-  const { bounds, sealer } = deps
-  const byId = new Map<string, Session>()
-  /** Sessions of a principal, least recently used first. */
-  const byPrincipal = new Map<string, Set<Session>>()
-  const ended = createEnded()
-  const intern = createInterner()
+  return new NodeSessions(deps)
+}
 
-  const keep = (id: string, sealed: Sealed, identity: Identity): Session => {
+class NodeSessions implements Sessions {
+  readonly #deps: SessionDeps
+  readonly #byId = new Map<string, Session>()
+  /** Sessions of a principal, least recently used first. */
+  readonly #byPrincipal = new Map<string, Set<Session>>()
+  readonly #ended = createEnded()
+  readonly #intern = createInterner()
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  all(): Iterable<Session> {
+    return this.#byId.values()
+  }
+
+  create(founding: SessionFounding): Session {
+    this.#makeRoom(founding.identity)
+    const sealed: Sealed = {
+      n: randomBytes(16).toString('base64url'),
+      p: hashOf(founding.identity.key),
+      ...(founding.catalog === undefined ? {} : { c: founding.catalog }),
+      v: founding.protocolVersion,
+      a: founding.capabilities,
+      ...(founding.clientInfo === undefined ? {} : { i: founding.clientInfo }),
+      e: this.#deps.now().getTime() + SEALED_FOR_MS,
+    }
+    return this.#keep(this.#deps.sealer.seal(PURPOSE, sealed), sealed, founding.identity)
+  }
+
+  find(id: string, identity: Identity, catalog: string | undefined): Session {
+    const known = this.#byId.get(id)
+    if (known?.identity.key !== identity.key || known.catalog !== catalog) return this.#adopt(id, identity, catalog)
+    if (!this.#isAlive(known)) {
+      this.end(known)
+      throw notFound()
+    }
+    this.#touch(known, identity)
+    return known
+  }
+
+  end(session: Session): void {
+    if (session.ended) return
+    session.ended = true
+    this.#byId.delete(session.id)
+    const own = this.#byPrincipal.get(session.identity.key)
+    own?.delete(session)
+    if (own?.size === 0) this.#byPrincipal.delete(session.identity.key)
+    this.#ended.add(session.name, session.expiresAt)
+    this.#deps.release(session)
+  }
+
+  sweep(): void {
+    for (const session of this.#byId.values()) if (!this.#isAlive(session)) this.end(session)
+    this.#ended.sweep(this.#deps.now().getTime())
+  }
+
+  /** Takes in a session of another node, or says that there is none. */
+  #adopt(id: string, identity: Identity, catalog: string | undefined): Session {
+    const { sealer, now, report } = this.#deps
+    const sealed = readSealed(sealer.open(PURPOSE, id))
+    if (sealed === undefined || sealed.e <= now().getTime() || this.#ended.has(sealed.n)) throw notFound()
+    if (sealed.p !== hashOf(identity.key) || sealed.c !== catalog) {
+      report({ type: 'session-hijack', reason: sealed.c === catalog ? 'another principal' : 'another endpoint' })
+      throw notFound()
+    }
+    this.#makeRoom(identity)
+    return this.#keep(id, sealed, identity)
+  }
+
+  #keep(id: string, sealed: Sealed, identity: Identity): Session {
     const session: Session = {
       id,
       name: sealed.n,
       catalog: sealed.c,
       protocolVersion: sealed.v,
-      capabilities: intern(sealed.a),
-      clientInfo: sealed.i === undefined ? undefined : intern(sealed.i),
+      capabilities: this.#intern(sealed.a),
+      clientInfo: sealed.i === undefined ? undefined : this.#intern(sealed.i),
       expiresAt: sealed.e,
       identity,
-      lastUsedAt: deps.monotonic(),
+      lastUsedAt: this.#deps.monotonic(),
       live: undefined,
       ended: false,
     }
-    byId.set(id, session)
-    const own = byPrincipal.get(identity.key) ?? new Set()
-    byPrincipal.set(identity.key, own.add(session))
+    this.#byId.set(id, session)
+    const own = this.#byPrincipal.get(identity.key) ?? new Set()
+    this.#byPrincipal.set(identity.key, own.add(session))
     return session
   }
-  const end = (session: Session) => {
-    if (session.ended) return
-    session.ended = true
-    byId.delete(session.id)
-    const own = byPrincipal.get(session.identity.key)
-    own?.delete(session)
-    if (own?.size === 0) byPrincipal.delete(session.identity.key)
-    ended.add(session.name, session.expiresAt)
-    deps.release(session)
-  }
-  const makeRoom = (identity: Identity) => {
-    const own = byPrincipal.get(identity.key)
-    if ((own?.size ?? 0) >= bounds.sessionsPerPrincipal) {
-      const idle = oldestIdle(own ?? [], deps.monotonic())
-      if (idle === undefined) {
-        const message = `too many sessions: ${bounds.sessionsPerPrincipal} are open for this principal; end one with DELETE`
-        throw new GatewayError('session_limit', message, { retryAfterSeconds: EVICTABLE_AFTER_MS / 1000 })
-      }
-      end(idle)
-    }
-    if (byId.size >= bounds.sessions) {
-      throw new GatewayError('overloaded', 'too many sessions are open on this gateway', { retryAfterSeconds: 5 })
-    }
-  }
-  const isAlive = (session: Session) =>
-    session.expiresAt > deps.now().getTime() && (isBusy(session) || deps.monotonic() - session.lastUsedAt < bounds.sessionIdleMs)
 
-  return {
-    create(founding) {
-      makeRoom(founding.identity)
-      const sealed: Sealed = {
-        n: randomBytes(16).toString('base64url'),
-        p: hashOf(founding.identity.key),
-        ...(founding.catalog === undefined ? {} : { c: founding.catalog }),
-        v: founding.protocolVersion,
-        a: founding.capabilities,
-        ...(founding.clientInfo === undefined ? {} : { i: founding.clientInfo }),
-        e: deps.now().getTime() + SEALED_FOR_MS,
-      }
-      return keep(sealer.seal(PURPOSE, sealed), sealed, founding.identity)
-    },
-    find(id, identity, catalog) {
-      const known = byId.get(id)
-      if (known !== undefined && known.identity.key === identity.key && known.catalog === catalog && isAlive(known)) {
-        touch(known, identity)
-        return known
-      }
-      if (known !== undefined && known.identity.key === identity.key && !isAlive(known)) end(known)
-      return adopt(id, identity, catalog)
-    },
-    end,
-    sweep() {
-      for (const session of byId.values()) if (!isAlive(session)) end(session)
-      ended.sweep(deps.now().getTime())
-    },
-    all: () => byId.values(),
-    get size() {
-      return byId.size
-    },
-  }
-
-  function touch(session: Session, identity: Identity): void {
+  #touch(session: Session, identity: Identity): void {
     session.identity = identity
-    session.lastUsedAt = deps.monotonic()
-    const own = byPrincipal.get(identity.key)
+    session.lastUsedAt = this.#deps.monotonic()
+    const own = this.#byPrincipal.get(identity.key)
     // Last in the set means used last.
     if (own?.delete(session)) own.add(session)
   }
 
-  /** Takes in a session of another node, or says that there is none. */
-  function adopt(id: string, identity: Identity, catalog: string | undefined): Session {
-    const sealed = readSealed(sealer.open(PURPOSE, id))
-    if (sealed === undefined || sealed.e <= deps.now().getTime() || ended.has(sealed.n)) throw notFound()
-    if (sealed.p !== hashOf(identity.key) || sealed.c !== catalog) {
-      deps.report({ type: 'session-hijack', reason: sealed.c === catalog ? 'another principal' : 'another endpoint' })
-      throw notFound()
+  #isAlive(session: Session): boolean {
+    if (session.expiresAt <= this.#deps.now().getTime()) return false
+    return isBusy(session) || this.#deps.monotonic() - session.lastUsedAt < this.#deps.bounds.sessionIdleMs
+  }
+
+  #makeRoom(identity: Identity): void {
+    const { bounds, monotonic } = this.#deps
+    const own = this.#byPrincipal.get(identity.key)
+    if ((own?.size ?? 0) >= bounds.sessionsPerPrincipal) {
+      const idle = oldestIdle(own ?? [], monotonic())
+      if (idle === undefined) {
+        const message = `too many sessions: ${bounds.sessionsPerPrincipal} are open for this principal; end one with DELETE`
+        throw new GatewayError('session_limit', message, { retryAfterSeconds: EVICTABLE_AFTER_MS / 1000 })
+      }
+      this.end(idle)
     }
-    makeRoom(identity)
-    return keep(id, sealed, identity)
+    if (this.#byId.size >= bounds.sessions) {
+      throw new GatewayError('overloaded', 'too many sessions are open on this gateway', { retryAfterSeconds: 5 })
+    }
   }
 }
 

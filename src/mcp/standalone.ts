@@ -22,7 +22,7 @@ export async function serveGet(parts: McpParts, session: Session, request: McpRe
     return responder.send(status, JSON_HEADERS, errorBody(undefined, error))
   }
   const connection = responder.stream(STREAM_HEADERS)
-  parts.heartbeat.add(connection)
+  parts.streams.add(connection)
   const closed = new Promise<void>((resolve) => connection.onClose(() => resolve()))
   if (resumed !== undefined && wanted !== undefined) resumed.attach(connection, wanted.event)
   const standalone = resumed ?? replaceStandalone(parts, session, connection)

@@ -1,4 +1,4 @@
-import { Validator, type OutputUnit, type Schema, type SchemaDraft } from '@cfworker/json-schema'
+import { Validator, type OutputUnit, type SchemaDraft } from '@cfworker/json-schema'
 import { LRUCache } from 'lru-cache'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CatalogItem } from '../core/snapshot.ts'
@@ -46,11 +46,10 @@ const DRAFTS: readonly (readonly [string, SchemaDraft])[] = [
 function compile(inputSchema: Json | undefined): Compiled {
   const runnable = isJsonObject(inputSchema) ? toRunnable(inputSchema) : undefined
   if (runnable === undefined) return { validator: undefined, steps: 0 }
-  const named = String(runnable.schema['$schema'] ?? '')
-  const draft = DRAFTS.find(([mark]) => named.includes(mark))?.[1] ?? '2020-12'
+  const named = runnable.schema['$schema']
+  const draft = DRAFTS.find(([mark]) => typeof named === 'string' && named.includes(mark))?.[1] ?? '2020-12'
   try {
-    // The library's type lists keywords; ours is any JSON object, which is what it reads.
-    return { validator: new Validator(runnable.schema as Schema, draft, true), steps: runnable.steps }
+    return { validator: new Validator(runnable.schema, draft, true), steps: runnable.steps }
   } catch {
     // A schema the library cannot read is judged by its own server.
     return { validator: undefined, steps: 0 }
@@ -74,7 +73,7 @@ function survey(value: Json | undefined, facts: { values: number; hasRaw: boolea
   facts.values += 1
   if (typeof value !== 'object' || value === null) return
   if (JSON.isRawJSON(value)) facts.hasRaw = true
-  else for (const part of Object.values(value)) survey(part as Json | undefined, facts) // members of JSON are JSON
+  else for (const part of Object.values(value)) survey(part, facts)
 }
 
 /** The innermost complaint names the argument and what is allowed there. */

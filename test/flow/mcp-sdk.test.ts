@@ -78,8 +78,7 @@ async function connectOld(gateway: TestGateway): Promise<Connected> {
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'Ann' } }))
   const changed = Promise.withResolvers<void>()
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => changed.resolve())
-  // The package's own types do not agree with each other under exactOptionalPropertyTypes.
-  await client.connect(new OldTransport(new URL(gateway.url)) as Parameters<OldClient['connect']>[0])
+  await client.connect(new OldTransport(new URL(gateway.url)))
   return {
     listChanged: changed.promise,
     listTools: async () => (await client.listTools()).tools.map(({ name }) => name),
@@ -152,7 +151,7 @@ describe('the v1 client', () => {
     const client = new OldClient({ name: 'old', version: '1' })
     const updated = Promise.withResolvers<string>()
     client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => updated.resolve(params.uri))
-    await client.connect(new OldTransport(new URL(gateway.url)) as Parameters<OldClient['connect']>[0])
+    await client.connect(new OldTransport(new URL(gateway.url)))
     await expect.poll(() => gateway.facet.stats().streams).toBe(1)
 
     await client.subscribeResource({ uri: 'notes://1' })

@@ -14,6 +14,7 @@ import type {
 import { digestOf } from '../../src/lib/canonical-json.ts'
 
 const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 const NAME_MEMBER = { tool: 'name', prompt: 'name', resource: 'uri', template: 'uriTemplate' } as const
 
 /** One server as a test describes it: raw definitions by kind, as the server would list them. */
@@ -39,7 +40,7 @@ export interface CatalogPlan {
 /** What an upstream offers, as the connector would report it. */
 export function inventoryOf(server: string, offer: Offer): Inventory {
   const define = (kind: ItemKind, raws: readonly JsonObject[] = []): Definition[] =>
-    raws.map((raw) => ({ kind, server, name: String(raw[NAME_MEMBER[kind]]), raw, digest: digestOf(raw) }))
+    raws.map((raw) => ({ kind, server, name: textOf(raw[NAME_MEMBER[kind]]), raw, digest: digestOf(raw) }))
   return {
     server,
     era: offer.era ?? 'modern',

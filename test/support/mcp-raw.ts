@@ -51,11 +51,12 @@ export async function openRaw(url: string, body: string | Uint8Array<ArrayBuffer
 /** Headers that go with a stateless message. */
 export function modernHeaders(message: JsonObject): Record<string, string> {
   const params = (message['params'] ?? {}) as JsonObject
-  const name = message['method'] === 'resources/read' ? params['uri'] : params['name']
+  const method = typeof message['method'] === 'string' ? message['method'] : ''
+  const name = method === 'resources/read' ? params['uri'] : params['name']
   return {
     'MCP-Protocol-Version': '2026-07-28',
-    'Mcp-Method': String(message['method']),
-    ...(typeof name === 'string' && message['method'] !== 'completion/complete' ? { 'Mcp-Name': name } : {}),
+    'Mcp-Method': method,
+    ...(typeof name === 'string' && method !== 'completion/complete' ? { 'Mcp-Name': name } : {}),
   }
 }
 
