@@ -4,7 +4,7 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 // can route without reading the body. The body stays the truth; the header is an index that must agree with it.
 
 /** Prefix of the headers that mirror arguments. */
-export const PARAM_PREFIX = 'mcp-param-'
+const PARAM_PREFIX = 'mcp-param-'
 
 /** An argument that is mirrored: `path` is its way through `properties`, `header` the name as annotated. */
 export interface HeaderDeclaration {

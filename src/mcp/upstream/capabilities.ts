@@ -1,5 +1,4 @@
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
-import { canonicalJson } from '../../lib/canonical-json.ts'
 
 const RELAYED = ['elicitation', 'sampling', 'roots', 'experimental', 'extensions'] as const
 const INTERACTIVE = ['elicitation', 'sampling', 'roots'] as const
@@ -24,9 +23,4 @@ function withoutUncarried(extensions: JsonObject): JsonObject {
 /** Tells whether a client can be asked something while a call of its own is under way. */
 export function answersServerRequests(capabilities: JsonObject): boolean {
   return INTERACTIVE.some((name) => isJsonObject(capabilities[name]))
-}
-
-/** The same text for the same relayed capabilities; part of the key of a legacy session, whose capabilities are fixed when it opens. */
-export function capabilityFingerprint(capabilities: JsonObject): string {
-  return canonicalJson(toRelayedCapabilities(capabilities))
 }

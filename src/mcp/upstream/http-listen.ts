@@ -78,7 +78,7 @@ export function createModernListen(options: HttpOptions, capabilities: JsonObjec
 }
 
 /** What to ask for: only what the server said it has. */
-export function toFilter(capabilities: JsonObject, uris: readonly string[]): JsonObject {
+function toFilter(capabilities: JsonObject, uris: readonly string[]): JsonObject {
   const has = (kind: string, feature: string): boolean => {
     const capability = capabilities[kind]
     return isJsonObject(capability) && capability[feature] === true

@@ -23,7 +23,7 @@ export interface FetchOptions {
 }
 
 /** Every kind, in the order lists are fetched. */
-export const ITEM_KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const ITEM_KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
 
 const LISTS: Readonly<Record<ItemKind, { readonly capability: string; readonly method: string; readonly member: string }>> = {
   tool: { capability: 'tools', method: 'tools/list', member: 'tools' },

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { canonicalJson } from '../../lib/canonical-json.ts'
 import type { Connection } from './contract.ts'
 
 /** Whose connection it is: `principal` is empty when it is shared, capabilities are those declared when it opens. */
@@ -150,7 +151,7 @@ export class ConnectionPool {
 }
 
 function textOf({ principal, capabilities }: PoolKey): string {
-  return principal === '' && Object.keys(capabilities).length === 0 ? '' : JSON.stringify([principal, capabilities])
+  return principal === '' && Object.keys(capabilities).length === 0 ? '' : canonicalJson([principal, capabilities])
 }
 
 async function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {

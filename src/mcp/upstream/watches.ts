@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../core/json.ts'
+import { canonicalJson } from '../../lib/canonical-json.ts'
 import type { Connection } from './contract.ts'
 import type { PoolKey } from './pool.ts'
 
@@ -65,5 +66,5 @@ export class Watches {
 }
 
 function textOf({ principal, capabilities }: PoolKey): string {
-  return JSON.stringify([principal, capabilities])
+  return canonicalJson([principal, capabilities])
 }
