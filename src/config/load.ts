@@ -72,12 +72,12 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
   const callers =
     gateway === undefined
       ? []
-      : checkCallers(gateway.value, await hasKeys(resolve(work.folder, gateway.value.state, 'keys.json')))
+      : reading.toProblems(checkCallers(gateway.value, await hasKeys(resolve(work.folder, gateway.value.state, 'keys.json'))))
   return {
     folder: work.folder,
     configFile: path,
     sources,
-    gateway,
+    gateway: callers.length === 0 ? gateway : undefined,
     servers: servers.good,
     quarantined: servers.bad,
     catalogs: catalogs.good,
@@ -86,7 +86,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     badRevocations: revocations.located === undefined && !revocations.absent,
     problems: [
       ...reading.problems,
-      ...reading.toProblems(callers),
+      ...callers,
       ...servers.problems,
       ...catalogs.problems,
       ...(revocations.absent ? [] : revocations.problems),

@@ -135,13 +135,10 @@ const HttpServer = z.strictObject({ type: z.literal('http'), ...remote, ...share
 const SseServer = z.strictObject({ type: z.literal('sse'), ...remote, ...shared })
 const StdioServer = z.strictObject({
   type: z.literal('stdio'),
-  command: z
-    .string()
-    .min(1)
-    .meta({
-      description:
-        'An executable: absolute, or a bare name looked up on PATH when the file is loaded; "node" is the Node that runs the gateway. Never a shell line.',
-    }),
+  command: z.string().min(1).meta({
+    description:
+      'An executable: absolute, or a bare name looked up on PATH when the file is loaded; "node" is the Node that runs the gateway. Never a shell line.',
+  }),
   args: z.array(z.string()).default([]).meta({ description: 'Arguments, one word each; no shell reads them.' }),
   cwd: z
     .string()

@@ -412,6 +412,7 @@ describe('the command of a child', () => {
 test('production is content with an issuer, an anonymous caller or a key', async () => {
   const keys = { keys: [{ id: 'k' }] }
 
+  expect((await load({ 'tollgate.json': {} })).gateway).toBeUndefined()
   expect(await problemsOf({ 'tollgate.json': { identity: { anonymous: {} } } })).toEqual([])
   expect(
     await problemsOf({ 'tollgate.json': { identity: { issuers: [{ issuer: 'https://i', jwks: { discovery: true } }] } } }),
