@@ -495,6 +495,21 @@ describe('sessions of a legacy upstream', () => {
     expect(fake.requests.find(({ body: { id: answered } }) => answered === 'q1')?.body['error']).toMatchObject({ code: -32_603 })
   })
 
+  test('a ping is answered, whatever stream it comes on', async () => {
+    const { fake } = await serve((request, response) => {
+      if (request.body['method'] !== 'initialize')
+        return void response.writeHead(request.body['id'] === undefined ? 202 : 405).end()
+      const send = stream(response)
+      send({ jsonrpc: '2.0', id: 'p1', method: 'ping' })
+      send({ jsonrpc: '2.0', id: request.body['id'] ?? 0, result: { protocolVersion: '2025-11-25', capabilities: {} } })
+      response.end()
+    })
+
+    const answered = await fake.seen(({ body: { id } }) => id === 'p1')
+
+    expect(answered.body).toEqual({ jsonrpc: '2.0', id: 'p1', result: {} })
+  })
+
   test('a held call that nobody answers is cancelled at the upstream and frees its place', async () => {
     const { fake, connected } = await serve(
       legacy(tools, (_request, response) => {

@@ -31,8 +31,8 @@ export interface Wire {
   /** Answers a server request. */
   reply: CallPeer['reply']
   tell: CallPeer['tell']
-  /** A server request on the stream of a call that its caller cannot answer, or that is no question for a caller at all. */
-  request(request: ServerRequest, call: RpcCall): void
+  /** A server request, with the call on whose stream it came. */
+  request(request: ServerRequest, call?: RpcCall): void
   /** A notification that belongs to no call. */
   notification(method: string, params: JsonObject): void
 }
@@ -94,7 +94,7 @@ export class HttpCalls {
         settle,
         alive: () => undefined,
         notification: (name, content) => this.notification(name, content),
-        request: (request) => this.#wire.reply(request.id, { error: { code: -32_601, message: 'method not found' } }),
+        request: (request) => this.#wire.request(request),
         ...(headers ? { headers } : {}),
       }
       this.#post(
