@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /** Longest name shown to clients: hosts put `mcp__<server>__` in front, and model APIs stop at 64. */
-export const MAX_NAME = 48
+const MAX_NAME = 48
 
 /** Something that wants a name. `alias` was chosen by the admin and always kept; `prefix` is put in front on collision, or always. */
 export interface NameRequest {

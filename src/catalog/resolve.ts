@@ -32,7 +32,7 @@ export interface ResolvedCatalog {
 }
 
 /** The kinds of items, in the order everything is built and digested in. */
-export const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
 
 type Work = {
   readonly id: string

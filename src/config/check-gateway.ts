@@ -2,7 +2,7 @@ import type { Fault } from './explain-issues.ts'
 import type { Gateway } from './gateway.ts'
 
 /** Tells whether a host name or address is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '').toLowerCase()
   return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare) || /^::ffff:127(\.\d{1,3}){3}$/.test(bare)
 }
