@@ -12,7 +12,7 @@ export interface ParkedCall {
 
 /** Calls waiting on this node. */
 export interface Parked {
-  /** Throws GatewayError `session_limit` when this principal has too many; the call is then cancelled. */
+  /** Throws GatewayError `session_limit` when this principal has too many; the call is then still the caller's to cancel. */
   park(call: ParkedCall): string
   /** Takes a call out for good; undefined when it is not here (any more). */
   take(handle: string, identity: Identity): ParkedCall | undefined
@@ -39,7 +39,6 @@ export function createParked(options: { readonly lifeMs: number; readonly perPri
     park(call) {
       const own = perPrincipal.get(call.identity.key) ?? 0
       if (own >= options.perPrincipal) {
-        call.held.cancel('too many calls of this caller wait for answers')
         throw new GatewayError('session_limit', `too many calls wait for your answers: ${own}; answer or drop one`, {
           retryAfterSeconds: Math.ceil(options.lifeMs / 1000),
         })
