@@ -30,6 +30,8 @@ export interface Listener {
   destroy(): void
 }
 
+const DRAIN_SWEEP_MS = 50
+
 /** Binds one HTTP or HTTPS listener with every time and size bound set. */
 export async function listen(options: ListenOptions, handler: RequestListener): Promise<Listener> {
   const server = makeServer(options, handler)
@@ -48,7 +50,12 @@ export async function listen(options: ListenOptions, handler: RequestListener): 
     },
     drain() {
       return new Promise((resolve) => {
-        server.close(() => resolve())
+        // A connection that was busy when closing began becomes idle later, and nobody else would close it then.
+        const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_SWEEP_MS)
+        server.close(() => {
+          clearInterval(sweep)
+          resolve()
+        })
         server.closeIdleConnections()
       })
     },

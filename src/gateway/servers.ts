@@ -1,6 +1,5 @@
 import type { Server } from '../config/server.ts'
 import type { Report } from '../core/events.ts'
-import type { Era } from '../core/snapshot.ts'
 import { createCredential } from '../credentials/registry.ts'
 import type { UpstreamCredential } from '../credentials/credential.ts'
 import type { Egress } from '../lib/egress.ts'
@@ -8,7 +7,6 @@ import type { Secrets } from '../lib/secrets.ts'
 import { createChildGuard } from '../mcp/upstream/child-guard.ts'
 import type { Upstream, UpstreamChange } from '../mcp/upstream/contract.ts'
 import { createUpstreamSet, type UpstreamSet } from '../mcp/upstream/set.ts'
-import { connectSse } from '../mcp/upstream/sse-connection.ts'
 import { connectStdio } from '../mcp/upstream/stdio-connection.ts'
 import { createUpstream } from '../mcp/upstream/upstream.ts'
 
@@ -47,8 +45,6 @@ function create(id: string, config: Server, deps: ServersDeps & { readonly guard
   const clientInfo = { ...deps.info }
   const now = (): number => performance.now()
   const credential = credentialOf(config, deps)
-  let era: Era | undefined
-  const verdict = { get: () => era, set: (next: Era | undefined) => (era = next) }
   return createUpstream({
     id,
     config,
@@ -60,19 +56,8 @@ function create(id: string, config: Server, deps: ServersDeps & { readonly guard
       now: () => Date.now(),
       monotonic: now,
       random: Math.random,
-      connectStdio: (child, { capabilities }) =>
-        connectStdio(child, { id, secrets, env: deps.env, baseDir: deps.folder, guard: deps.guard, report, now, clientInfo, capabilities, verdict }),
-      async connectSse(remote, { capabilities }) {
-        const dispatcher = egress.dispatcher(remote.url, { literalAllowed: true, connectTimeoutMs: remote.timeouts.connectMs })
-        try {
-          const connection = await connectSse(remote, { id, dispatcher, credential, now, clientInfo, capabilities })
-          connection.onClose(() => void dispatcher.destroy())
-          return connection
-        } catch (error) {
-          await dispatcher.destroy()
-          throw error
-        }
-      },
+      connectStdio: (child, wishes) =>
+        connectStdio(child, { id, secrets, env: deps.env, baseDir: deps.folder, guard: deps.guard, report, now, clientInfo, ...wishes }),
     },
   })
 }

@@ -25,7 +25,21 @@ describe('parseTarget', () => {
     expect(parseTarget(url, 8192).path).toBe(path)
   })
 
-  const refused = ['//mcp', '/mcp/../admin', '/mcp/./x', '/%2e%2e/x', '/mcp%2fx', '/mcp;x=1', 'http://other/mcp', '*', '', '/a\\b', '/a b', '/\u0000', '/mcp/\u017f']
+  const refused = [
+    '//mcp',
+    '/mcp/../admin',
+    '/mcp/./x',
+    '/%2e%2e/x',
+    '/mcp%2fx',
+    '/mcp;x=1',
+    'http://other/mcp',
+    '*',
+    '',
+    '/a\\b',
+    '/a b',
+    '/\u0000',
+    '/mcp/\u017f',
+  ]
   it('B08 refuses a target over the bound', () => {
     expect(codeOf(() => parseTarget(`/${'a'.repeat(9000)}`, 8192))).toBe('invalid_request')
   })
@@ -51,7 +65,12 @@ describe('assertSingleHeaders', () => {
 
 describe('Host and Origin', () => {
   const local = originRules({ publicUrl: 'http://127.0.0.1:8080', hosts: [], origins: [], loopback: true })
-  const wide = originRules({ publicUrl: 'https://gate.example', hosts: ['gate.internal:8443'], origins: ['https://ide.example'], loopback: false })
+  const wide = originRules({
+    publicUrl: 'https://gate.example',
+    hosts: ['gate.internal:8443'],
+    origins: ['https://ide.example'],
+    loopback: false,
+  })
 
   const hosts: [string, typeof local, string | undefined, string][] = [
     ['the public host passes', wide, 'gate.example', 'passed'],
@@ -80,7 +99,9 @@ describe('Host and Origin', () => {
   })
 
   it('a preflight echoes Mcp-Param headers and nothing else that was asked for', () => {
-    const allowed = preflightHeaders('http://localhost:6274', 'mcp-param-region, x-evil, Mcp-Param-\u0000')['access-control-allow-headers']
+    const allowed = preflightHeaders('http://localhost:6274', 'mcp-param-region, x-evil, Mcp-Param-\u0000')[
+      'access-control-allow-headers'
+    ]
 
     expect(allowed).toContain('mcp-param-region')
     expect(allowed).not.toContain('x-evil')
