@@ -39,6 +39,16 @@ export function* indexUpTo(directory: string, index: LedgerIndex, end: JournalPo
   }
 }
 
+/**
+ * A position inside or behind a segment that is only now begun means that files were removed or put back by hand: everything there is gets
+ * read again, and the index leaves out what it knows.
+ */
+export function mendPosition(directory: string, index: LedgerIndex, first: number): void {
+  const { segment, offset } = index.position()
+  if (segment < first || (segment === first && offset === 0)) return
+  index.apply([], { segment: Math.min(first, ...listSegments(directory)), offset: 0 })
+}
+
 /** Deletes the segments before `segment`: all they hold is in the index. */
 export function removeSegments(directory: string, segment: number): void {
   for (const number of listSegments(directory)) {

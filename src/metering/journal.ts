@@ -2,7 +2,7 @@
 // loop; at the end of the turn the batch is written with one call and its promise resolves (`strict`: after fdatasync, several batches
 // together); a full segment is closed and the next one begun. It does not promise order between rejected and kept lines: a batch that
 // waited too long is rejected and still written later, so an entry may exist whose answer was an error, never the reverse.
-import { closeSync, fdatasync, fsync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fdatasync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { GatewayError } from '../core/errors.ts'
 import { type JournalPosition, segmentPath } from './journal-reader.ts'
@@ -16,7 +16,6 @@ export interface JournalFiles {
   sync(file: number): Promise<void>
   syncFolder(directory: string): Promise<void>
   close(file: number): void
-  remove(path: string): void
 }
 
 /** The files of this machine. */
@@ -34,7 +33,6 @@ export const DISK: JournalFiles = {
     }
   },
   close: (file) => closeSync(file),
-  remove: (path) => unlinkSync(path),
 }
 
 /** How a journal is kept. `first` is the number of its first segment; the rest are bounds. */
@@ -207,7 +205,6 @@ export class Journal {
     const segment = this.#segment
     if (segment !== undefined) {
       attempt(() => this.#options.files.truncate(segment.file, segment.size))
-      if (segment.size === 0) attempt(() => this.#options.files.remove(segmentPath(this.#options.directory, segment.number)))
       this.#retire(segment)
     }
     const isFirst = this.#failure === undefined

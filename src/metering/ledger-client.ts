@@ -10,6 +10,10 @@ import type { FromLedgerWorker, LedgerQuestion, LedgerWorkerData, ToLedgerWorker
 
 interface ClientOptions {
   readonly directory: string
+  /** The first segment this process writes. */
+  readonly first: number
+  /** Bytes of journal that an earlier process left. */
+  readonly backlogBytes: number
   readonly report: Report
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -23,41 +27,34 @@ interface Pending {
 /** Entries of this long share one message to the thread, and so one transaction. */
 const NUDGE_MS = 100
 const RESTART_MS = 1_000
-const START_MS = 30_000
 const CLOSE_MS = 10_000
+/** What an earlier process left is read when this one has begun to answer. */
+const REST_MS = 2_000
 
-/** The gateway's side of the ledger's thread: says how far the journal is, asks questions, starts the thread again when it ends. */
+/**
+ * The gateway's side of the ledger's thread: says how far the journal is, asks questions, starts the thread when there is something to do and
+ * again when it ended.
+ */
 export class LedgerClient {
   readonly #options: ClientOptions
   readonly #pending = new Map<number, Pending>()
-  #worker: Worker
+  #worker: Worker | undefined
+  #failures = 0
   #end: JournalPosition
-  #indexed: JournalPosition
+  #hasMoved = false
   #lastId = 0
-  #backlog = 0
+  #backlog: number
   #behindSince: number | undefined
   #corruptLines = 0
   #nudge: NodeJS.Timeout | undefined
   #restart: NodeJS.Timeout | undefined
   #isClosing = false
 
-  /** Starts the thread and waits until its database is open. */
-  static async start(options: ClientOptions): Promise<LedgerClient> {
-    const worker = startWorker({ directory: options.directory, check: false })
-    const position = await readyOf(worker)
-    return new LedgerClient(options, worker, position)
-  }
-
-  private constructor(options: ClientOptions, worker: Worker, position: JournalPosition) {
+  constructor(options: ClientOptions) {
     this.#options = options
-    this.#end = position
-    this.#indexed = position
-    this.#worker = this.#listen(worker)
-  }
-
-  /** How far the journal was indexed when last heard of. */
-  get position(): JournalPosition {
-    return this.#indexed
+    this.#end = { segment: options.first, offset: 0 }
+    this.#backlog = options.backlogBytes
+    if (options.backlogBytes > 0) this.#nudgeIn(REST_MS)
   }
 
   get backlogBytes(): number {
@@ -77,10 +74,7 @@ export class LedgerClient {
     this.#end = end
     this.#backlog += bytes
     this.#behindSince ??= this.#options.now()
-    this.#nudge ??= setTimeout(() => {
-      this.#nudge = undefined
-      this.#send({ type: 'written', end: this.#end })
-    }, NUDGE_MS).unref()
+    this.#nudgeIn(NUDGE_MS)
   }
 
   async usage(query: UsageQuery): Promise<readonly UsageRow[]> {
@@ -91,39 +85,52 @@ export class LedgerClient {
     return (await this.#ask({ kind: 'entries', query })).entries ?? []
   }
 
-  /** Lets the thread index the rest and ends it; one that does not answer in time is ended, and the journal keeps the rest. */
+  /** Lets the thread index the rest and ends it; one that does not end in time is ended, and the journal keeps the rest. */
   async close(): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#nudge)
     clearTimeout(this.#restart)
-    this.#worker.ref()
-    const exit = once(this.#worker, 'exit')
-    const late = setTimeout(() => void this.#worker.terminate(), CLOSE_MS)
-    this.#send({ type: 'close', end: this.#end })
-    if (this.#worker.threadId !== -1) await exit
-    clearTimeout(late)
+    const worker = this.#worker
+    if (worker !== undefined) {
+      worker.ref()
+      const exit = once(worker, 'exit')
+      const late = setTimeout(() => void worker.terminate(), CLOSE_MS)
+      send(worker, { type: 'close', end: this.#end })
+      await exit
+      clearTimeout(late)
+    }
     this.#rejectAll(unavailable('the ledger is closed'))
   }
 
-  #send(message: ToLedgerWorker): void {
-    this.#worker.postMessage(message)
+  /** One message for all that is written in a while. */
+  #nudgeIn(delayMs: number): void {
+    this.#nudge ??= setTimeout(() => {
+      this.#nudge = undefined
+      if (this.#restart === undefined) send(this.#running(), { type: 'written', end: this.#end })
+    }, delayMs).unref()
   }
 
   #ask(question: LedgerQuestion): Promise<Extract<FromLedgerWorker, { type: 'answer' }>> {
     if (this.#isClosing || this.#restart !== undefined) return Promise.reject(unavailable('the ledger cannot be read now'))
     const id = (this.#lastId += 1)
+    const worker = this.#running()
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject })
-      this.#worker.ref()
-      this.#send({ type: 'ask', id, end: this.#end, question })
+      worker.ref()
+      send(worker, { type: 'ask', id, end: this.#end, question })
     })
   }
 
-  #listen(worker: Worker): Worker {
+  /** The thread, started when it is first needed: a gateway is ready before, and smaller. */
+  #running(): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    const { directory, first } = this.#options
+    const worker = startWorker({ directory, check: this.#failures > 0, ...(this.#hasMoved ? {} : { first }) })
     worker.on('message', (message: FromLedgerWorker) => this.#hear(message))
     worker.on('error', (error) => this.#options.report({ type: 'internal-error', error }))
     worker.on('exit', () => this.#lost())
     worker.unref()
+    this.#worker = worker
     return worker
   }
 
@@ -136,7 +143,8 @@ export class LedgerClient {
   }
 
   #moved({ position, bytes, kept }: Extract<FromLedgerWorker, { type: 'indexed' }>): void {
-    this.#indexed = position
+    this.#hasMoved = true
+    this.#failures = 0
     this.#corruptLines += kept
     this.#backlog = Math.max(0, this.#backlog - bytes)
     const isLevel = position.segment === this.#end.segment && position.offset === this.#end.offset
@@ -150,18 +158,22 @@ export class LedgerClient {
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
-    if (this.#pending.size === 0 && !this.#isClosing) this.#worker.unref()
+    if (this.#pending.size === 0 && !this.#isClosing) this.#worker?.unref()
     return pending
   }
 
   #lost(): void {
+    this.#worker = undefined
     this.#rejectAll(unavailable('the ledger cannot be read now'))
     if (this.#isClosing) return
-    this.#restart = setTimeout(() => {
-      this.#restart = undefined
-      this.#worker = this.#listen(startWorker({ directory: this.#options.directory, check: true }))
-      this.#send({ type: 'written', end: this.#end })
-    }, RESTART_MS).unref()
+    this.#restart = setTimeout(
+      () => {
+        this.#restart = undefined
+        send(this.#running(), { type: 'written', end: this.#end })
+      },
+      RESTART_MS * 2 ** Math.min(this.#failures, 6),
+    ).unref()
+    this.#failures += 1
   }
 
   #rejectAll(error: GatewayError): void {
@@ -175,10 +187,6 @@ function startWorker(data: LedgerWorkerData): Worker {
   return new Worker(new URL('./ledger-worker.ts', import.meta.url), { workerData: data, execArgv: [], name: 'ledger' })
 }
 
-async function readyOf(worker: Worker): Promise<JournalPosition> {
-  const signal = AbortSignal.timeout(START_MS)
-  // The thread's first message is `ready`; an error before it rejects.
-  const [message] = (await once(worker, 'message', { signal })) as [FromLedgerWorker]
-  if (message.type !== 'ready') throw new Error('the thread of the ledger did not start')
-  return message.position
+function send(worker: Worker, message: ToLedgerWorker): void {
+  worker.postMessage(message)
 }

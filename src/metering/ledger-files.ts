@@ -44,7 +44,7 @@ function openIndex(path: string): DatabaseSync {
 function readTail(database: DatabaseSync, directory: string): void {
   const position = readPosition(database)
   database.exec(
-    'CREATE TEMP TABLE entry AS SELECT * FROM main.entry WHERE 0; CREATE UNIQUE INDEX temp.tail_key ON entry (id, attempt)',
+    'CREATE TEMP TABLE entry AS SELECT * FROM main.entry WHERE 0; CREATE UNIQUE INDEX temp.tail_key ON entry (at, id, attempt)',
   )
   const insert = database.prepare(INSERT_ENTRY)
   for (const segment of listSegments(directory)) {
@@ -58,5 +58,5 @@ function readTail(database: DatabaseSync, directory: string): void {
     CREATE TEMP VIEW entry AS
       SELECT * FROM main.entry
       UNION ALL
-      SELECT * FROM tail WHERE NOT EXISTS (SELECT 1 FROM main.entry AS known WHERE known.id = tail.id AND known.attempt = tail.attempt)`)
+      SELECT * FROM tail WHERE NOT EXISTS (SELECT 1 FROM main.entry AS known WHERE known.at = tail.at AND known.id = tail.id AND known.attempt = tail.attempt)`)
 }

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import type { Entry } from '../core/entry.ts'
-import { inTransaction, migrate, openSqlite, sqliteDialect } from '../store/sqlite.ts'
+import { inTransaction, migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqlite.ts'
 import type { EntryQuery, UsageQuery, UsageRow } from './contract.ts'
 import type { Cell } from './journal-line.ts'
 import type { JournalPosition } from './journal-reader.ts'
@@ -10,7 +11,7 @@ import { type LedgerDatabase, queryEntries, queryUsage } from './usage-query.ts'
 
 /** The statement that adds one row of cells. */
 export const INSERT_ENTRY = `INSERT INTO entry (${ENTRY_COLUMNS.join(', ')}) VALUES (${ENTRY_COLUMNS.map(() => '?').join(', ')})
-  ON CONFLICT (id, attempt) DO NOTHING`
+  ON CONFLICT (at, id, attempt) DO NOTHING`
 
 /** SQLite result codes that mean the row itself is wrong: CONSTRAINT and MISMATCH. */
 const ROW_FAULTS: readonly number[] = [19, 20]
@@ -61,6 +62,28 @@ export class LedgerIndex {
 
   close(): void {
     if (this.#database.isOpen) this.#database.close()
+  }
+}
+
+/** Throws when the database cannot be used by this program. */
+export function assertUsable(path: string): void {
+  if (!existsSync(path)) return
+  const version = versionOf(path)
+  if (version > LEDGER_STEPS.length)
+    throw new Error(`${path} has schema ${version}, newer than the ${LEDGER_STEPS.length} of this program; use the newer one`)
+}
+
+function versionOf(path: string): number {
+  try {
+    const database = openSqlite(path, { readOnly: true })
+    try {
+      return schemaVersion(database)
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unreadable'
+    throw new Error(`${path} cannot be opened (${reason}); move it away to begin with an empty one`, { cause: error })
   }
 }
 

@@ -6,6 +6,8 @@ import type { JournalPosition } from './journal-reader.ts'
 /** What the ledger's thread is started with. */
 export interface LedgerWorkerData {
   readonly directory: string
+  /** The first segment this process writes; given until the thread has read from it. */
+  readonly first?: number
   /** Reads the whole database first; after a thread before this one ended by a failure. */
   readonly check: boolean
 }
@@ -23,7 +25,6 @@ export type ToLedgerWorker =
 
 /** From the ledger's thread to the gateway. */
 export type FromLedgerWorker =
-  | { readonly type: 'ready'; readonly position: JournalPosition }
   | { readonly type: 'indexed'; readonly position: JournalPosition; readonly bytes: number; readonly kept: number }
   | { readonly type: 'trouble'; readonly message: string }
   | { readonly type: 'answer'; readonly id: number; readonly usage?: readonly UsageRow[]; readonly entries?: readonly Entry[] }

@@ -1,7 +1,10 @@
 import type { Entry } from '../core/entry.ts'
 import { ENTRY_FIELDS } from './journal-line.ts'
 
-/** Each step of the schema, in order; a step that shipped is never edited. */
+/**
+ * Each step of the schema, in order; a step that shipped is never edited. The table is ordered by time, which is how it is filled and asked; an
+ * entry that is read from the journal twice has the same time, so the key knows it.
+ */
 export const LEDGER_STEPS: readonly string[] = [
   `CREATE TABLE entry (
      id TEXT NOT NULL,
@@ -42,9 +45,8 @@ export const LEDGER_STEPS: readonly string[] = [
      nano_usd INTEGER,
      price_version TEXT,
      labels TEXT,
-     UNIQUE (id, attempt)
-   ) STRICT;
-   CREATE INDEX entry_at ON entry (at);
+     PRIMARY KEY (at, id, attempt)
+   ) STRICT, WITHOUT ROWID;
    CREATE INDEX entry_team_at ON entry (team, at);
    CREATE TABLE journal_position (
      only_row INTEGER PRIMARY KEY CHECK (only_row = 1),

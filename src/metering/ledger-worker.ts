@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { GatewayError } from '../core/errors.ts'
-import { indexUpTo, removeSegments } from './indexing.ts'
+import { indexUpTo, mendPosition, removeSegments } from './indexing.ts'
 import type { JournalPosition } from './journal-reader.ts'
 import { LedgerIndex } from './ledger-index.ts'
 import type { FromLedgerWorker, LedgerWorkerData, ToLedgerWorker } from './ledger-messages.ts'
@@ -23,13 +23,13 @@ class LedgerThread {
   #suspect = false
   #retry: NodeJS.Timeout | undefined
 
-  constructor({ directory, check }: LedgerWorkerData, port: MessagePort) {
+  constructor({ directory, first, check }: LedgerWorkerData, port: MessagePort) {
     this.#directory = directory
     this.#port = port
     this.#index = new LedgerIndex(join(directory, 'ledger.db'), { check })
+    if (first !== undefined) mendPosition(directory, this.#index, first)
     removeSegments(directory, this.#index.position().segment)
     port.on('message', (message: ToLedgerWorker) => this.#enqueue(message))
-    this.#say({ type: 'ready', position: this.#index.position() })
   }
 
   #say(message: FromLedgerWorker): void {
@@ -42,7 +42,7 @@ class LedgerThread {
 
   async #take(message: ToLedgerWorker): Promise<void> {
     const isLevel = await this.#catchUp(message.end)
-    if (message.type === 'close') this.#close()
+    if (message.type === 'close') this.#close(isLevel ? message.end : undefined)
     else if (message.type === 'ask' && isLevel) await this.#answer(message)
     else if (message.type === 'ask') this.#refuse(message.id, unreadable())
     if (isLevel || message.type === 'close') return
@@ -92,8 +92,13 @@ class LedgerThread {
     this.#say({ type: 'refused', id, code, message })
   }
 
-  #close(): void {
+  /** With everything in the index the journal is over, and the next process begins a new one. */
+  #close(end: JournalPosition | undefined): void {
     clearTimeout(this.#retry)
+    if (end !== undefined) {
+      removeSegments(this.#directory, end.segment + 1)
+      this.#index.apply([], { segment: 1, offset: 0 })
+    }
     this.#index.close()
     this.#port.close()
   }

@@ -1,5 +1,6 @@
 // The ledger: journal first, index behind. An entry is durable when its line stands in the journal (journal.ts); a thread of its own reads
 // the journal into SQLite and answers questions (ledger-worker.ts). Nothing an exchange waits for touches the database.
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Entry } from '../core/entry.ts'
 import type { Report } from '../core/events.ts'
@@ -7,8 +8,9 @@ import { type FolderLock, lockFolder } from '../store/folder-lock.ts'
 import type { EntryQuery, Ledger, UsageQuery, UsageRow } from './contract.ts'
 import { DISK, Journal, type JournalFiles, unavailable } from './journal.ts'
 import { encodeEntry } from './journal-line.ts'
-import { listSegments } from './journal-reader.ts'
+import { listSegments, segmentPath } from './journal-reader.ts'
 import { LedgerClient } from './ledger-client.ts'
+import { assertUsable } from './ledger-index.ts'
 
 /** How a ledger is opened. `now` is monotonic milliseconds; files and bounds are for tests and large machines. */
 export interface LedgerOptions {
@@ -34,7 +36,7 @@ export interface LedgerStatus {
   readonly queuedBytes: number
   /** Bytes of journal that are durable and not yet indexed. */
   readonly backlogBytes: number
-  /** For how long the index has been behind, in milliseconds. */
+  /** While the index is behind: for how long it has not moved, in milliseconds. */
   readonly lagMs: number
   /** Lines that were no entries and were kept aside. */
   readonly corruptLines: number
@@ -48,12 +50,13 @@ export interface JournalLedger extends Ledger {
 /** Opens the ledger of a state folder for this process alone; throws when another process has it. */
 export async function createLedger(options: LedgerOptions): Promise<JournalLedger> {
   const directory = join(options.directory, 'ledger')
-  const lock = lockFolder(directory, process.pid)
+  let lock: FolderLock | undefined
   try {
-    const client = await LedgerClient.start({ directory, report: options.report, now: options.now })
-    return new OpenLedger(options, { directory, lock, client })
+    lock = lockFolder(directory, process.pid)
+    assertUsable(join(directory, 'ledger.db'))
+    return new OpenLedger(options, directory, lock)
   } catch (error) {
-    lock.release()
+    lock?.release()
     throw error
   }
 }
@@ -64,13 +67,15 @@ class OpenLedger implements JournalLedger {
   readonly #lock: FolderLock
   readonly #backlogLimit: number
 
-  constructor(options: LedgerOptions, parts: { directory: string; lock: FolderLock; client: LedgerClient }) {
-    const { directory, lock, client } = parts
+  constructor(options: LedgerOptions, directory: string, lock: FolderLock) {
     this.#lock = lock
-    this.#client = client
     this.#backlogLimit = options.backlogBytes ?? 1_073_741_824
     // Never write into a segment of an earlier process: its last line may be torn.
-    const first = Math.max(client.position.segment, ...listSegments(directory)) + 1
+    const left = listSegments(directory)
+    const first = Math.max(0, ...left) + 1
+    const backlogBytes = left.reduce((sum, segment) => sum + statSync(segmentPath(directory, segment)).size, 0)
+    const client = new LedgerClient({ directory, first, backlogBytes, report: options.report, now: options.now })
+    this.#client = client
     this.#journal = new Journal({
       directory,
       first,
@@ -84,7 +89,6 @@ class OpenLedger implements JournalLedger {
       ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
       ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
     })
-    client.written({ segment: first, offset: 0 }, 0)
   }
 
   record(entry: Entry): Promise<void> {

@@ -1,5 +1,15 @@
 // The ledger on bad days: lines cut anywhere, lines that lie, disks that are full, a sync that fails, an index behind or broken.
-import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -214,10 +224,12 @@ test('a copy of an older index put back is filled again without doubles', async 
   const path = join(directory, 'ledger', 'ledger.db')
   const first = await createLedger({ directory, durability: 'process', report: () => undefined, now: () => performance.now() })
   await first.record(entry({ id: 'id-1' }))
+  expect(await idsOf(first)).toEqual(['id-1'])
   await first.close()
   copyFileSync(path, `${path}.copy`)
   const second = await createLedger({ directory, durability: 'process', report: () => undefined, now: () => performance.now() })
   await second.record(entry({ id: 'id-2' }))
+  expect(await idsOf(second)).toEqual(['id-1', 'id-2'])
   await second.close()
   copyFileSync(`${path}.copy`, path)
   appendFileSync(
@@ -229,6 +241,65 @@ test('a copy of an older index put back is filled again without doubles', async 
 
   expect(await idsOf(third)).toEqual(expect.arrayContaining(['id-1', 'id-3']))
   expect((await idsOf(third)).length).toBe(new Set(await idsOf(third)).size)
+})
+
+test('a journal whose numbers begin anew, because files were removed by hand, is indexed all the same', async () => {
+  const directory = folder()
+  const first = await createLedger({
+    directory,
+    durability: 'process',
+    report: () => undefined,
+    now: () => performance.now(),
+    segmentBytes: 100,
+  })
+  for (const id of ['id-1', 'id-2', 'id-3']) await first.record(entry({ id }))
+  await first.query({ ...ALL, by: [] })
+  const copy = folder()
+  cpSync(directory, copy, { recursive: true })
+  await first.close()
+  for (const name of readdirSync(join(copy, 'ledger'))) if (name.endsWith('.log')) rmSync(join(copy, 'ledger', name))
+
+  const second = await open(copy)
+  await second.record(entry({ id: 'id-4' }))
+
+  expect(await idsOf(second)).toEqual(['id-1', 'id-2', 'id-3', 'id-4'])
+})
+
+test('an orderly end leaves no journal behind once a question or a moment has brought everything into the index', async () => {
+  const directory = folder()
+  const ledger = await createLedger({ directory, durability: 'process', report: () => undefined, now: () => performance.now() })
+  await ledger.record(entry())
+  await ledger.query({ ...ALL, by: [] })
+  await ledger.close()
+
+  expect(readdirSync(join(directory, 'ledger')).filter((name) => name.startsWith('journal'))).toEqual([])
+  expect(await idsOf(await open(directory))).toHaveLength(1)
+})
+
+test('a thread that cannot open its index is started again until it can, and misses nothing', async () => {
+  const directory = folder()
+  const path = join(directory, 'ledger', 'ledger.db')
+  mkdirSync(join(directory, 'ledger'), { recursive: true })
+  const hollow = new DatabaseSync(path)
+  hollow.exec('PRAGMA user_version = 1')
+  hollow.close()
+  const ledger = await open(directory)
+
+  await Promise.all(['id-1', 'id-2'].map((id) => ledger.record(entry({ id }))))
+  await expect(ledger.query({ ...ALL, by: [] })).rejects.toMatchObject({ code: 'ledger_unavailable' })
+  expect(() => ledger.assertWritable()).not.toThrow()
+  rmSync(path)
+
+  await expect.poll(() => idsOf(ledger).catch(() => []), { timeout: 10_000, interval: 100 }).toEqual(['id-1', 'id-2'])
+  expect(ledger.events[0]).toMatchObject({ type: 'internal-error' })
+})
+
+test('a damaged database is refused at the start with words', async () => {
+  const directory = folder()
+  mkdirSync(join(directory, 'ledger'), { recursive: true })
+  writeFileSync(join(directory, 'ledger', 'ledger.db'), 'this is no database '.repeat(500))
+
+  await expect(open(directory)).rejects.toThrow(/ledger\.db cannot be opened \(file is not a database\); move it away/)
 })
 
 test('a database from a newer program is refused with words', async () => {

@@ -1,7 +1,8 @@
-// A process that is going to be killed: records entries as fast as the ledger takes them and names each one on stdout once it is durable.
+// A process that is going to be killed: records entries, some thousand a second, and names each one on stdout once it is durable.
 //   node ledger-kill-child.ts <state folder> <round> <durability>
 import { writeSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 import { createLedger } from '../../src/metering/ledger.ts'
 import { entry } from '../unit/metering/entry-fixture.ts'
 
@@ -20,4 +21,5 @@ for (let number = 0; ; number += 8) {
   const ids = Array.from({ length: 8 }, (_, index) => `${round}-${number + index}`)
   await Promise.all(ids.map((id) => ledger.record(entry({ id, at: Date.now() }))))
   writeSync(1, `${ids.join(' ')}\n`)
+  await setTimeout(1)
 }

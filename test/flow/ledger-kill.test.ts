@@ -4,12 +4,20 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { createLedger } from '../../src/metering/ledger.ts'
 
 const KILLS = 50
 const CHILD = fileURLToPath(new URL('./ledger-kill-child.ts', import.meta.url))
+
+function idsIn(directory: string): string[] {
+  const database = new DatabaseSync(join(directory, 'ledger', 'ledger.db'), { readOnly: true })
+  const ids = database.prepare('SELECT id FROM entry').all()
+  database.close()
+  return ids.map((row) => String(row['id']))
+}
 
 /** Runs one child on the folder, kills it, and says what it had acknowledged and how long it took to be ready. */
 async function oneLife(
@@ -30,7 +38,7 @@ async function oneLife(
   )
   // Most lives end in the middle of writing, some while the ledger of the life before is still being opened.
   if (round % 4 !== 3) await ready
-  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 250)
+  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() ** 2 * 800)
   await once(child, 'close')
   clearTimeout(timer)
   const [first = '', ...lines] = out.split('\n').slice(0, -1)
@@ -53,19 +61,16 @@ test(
       if (life.readyMs !== undefined) readyTimes.push(life.readyMs)
       expect(life.said).toBe('')
     }
+    const indexed = idsIn(directory)
     const began = performance.now()
     const ledger = await createLedger({ directory, durability: 'process', report: () => undefined, now: () => performance.now() })
     readyTimes.push(performance.now() - began)
     const calls = await ledger.query({ from: 0, to: Number.MAX_SAFE_INTEGER, by: [], where: {} })
     await ledger.close()
 
-    const { DatabaseSync } = await import('node:sqlite')
-    const database = new DatabaseSync(join(directory, 'ledger', 'ledger.db'), { readOnly: true })
-    const stored = database
-      .prepare('SELECT id FROM entry')
-      .all()
-      .map((row) => String(row['id']))
-    database.close()
+    const stored = idsIn(directory)
+    // The lives were long enough for kills in the middle of indexing, too.
+    expect(indexed.length).toBeGreaterThan(0)
     const known = new Set(stored)
     expect(acknowledged.length).toBeGreaterThan(KILLS)
     expect(acknowledged.filter((id) => !known.has(id))).toEqual([])
