@@ -211,6 +211,7 @@ function toCaller(incoming: Incoming, timings: Timings, token: ProgressToken, it
   const { clientInfo, logLevel, outlet } = incoming
   const caller: Caller & { suspended(retryMs?: number): void } = {
     key: incoming.request.identity.key,
+    era: incoming.era,
     capabilities: incoming.capabilities,
     ...(clientInfo === undefined ? {} : { clientInfo }),
     ...(logLevel === undefined ? {} : { logLevel }),

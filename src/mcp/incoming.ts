@@ -31,6 +31,9 @@ export interface Incoming {
   readonly ask?: (requests: Readonly<Record<string, InputRequest>>) => Promise<Readonly<Record<string, Json>>>
 }
 
+/** For requests that are answered at once: there is nothing to stop. */
+export const AT_ONCE = new AbortController()
+
 /** The body of a result answer whose result is already written. */
 export function resultBody(idText: string, result: string): string {
   return `{"jsonrpc":"2.0","id":${idText},"result":${result}}`

@@ -11,7 +11,7 @@ import { unknownMethod } from './classify.ts'
 import type { McpRequest } from './contract.ts'
 import { initializeResult } from './discover.ts'
 import { errorBody, toWireError } from './errors.ts'
-import { resultBody, type Incoming } from './incoming.ts'
+import { AT_ONCE, resultBody, type Incoming } from './incoming.ts'
 import { createLegacyOutlet } from './legacy-outlet.ts'
 import { LISTS } from './lists.ts'
 import { MAX_BATCH, type Message, type NotificationMessage, type Refused, type RequestMessage } from './message.ts'
@@ -118,8 +118,9 @@ interface Way {
 
 async function serveRequest(parts: McpParts, post: LegacyPost, message: RequestMessage, way: Way): Promise<void> {
   const { session } = post
+  if (LISTS[message.method] !== undefined || message.method === 'ping') return answerAtOnce(parts, post, message, way)
   const live = liveOf(session)
-  const incoming = toIncoming(parts, post, message, way)
+  const incoming = toIncoming(parts, post, message, { ...way, controller: new AbortController() })
   if (live.inFlight.has(message.id)) {
     return failCall(incoming, new GatewayError('invalid_request', 'a request with this id is under way in this session'))
   }
@@ -134,12 +135,21 @@ async function serveRequest(parts: McpParts, post: LegacyPost, message: RequestM
   }
 }
 
+/** What needs no upstream is over before anybody could cancel it. */
+function answerAtOnce(parts: McpParts, post: LegacyPost, message: RequestMessage, way: Way): void {
+  const incoming = toIncoming(parts, post, message, { ...way, controller: AT_ONCE })
+  try {
+    if (message.method === 'ping') incoming.outlet.answer(200, {}, resultBody(message.idText, '{}'))
+    else answerList(parts, incoming)
+  } catch (error) {
+    failCall(incoming, error)
+  }
+}
+
 async function answer(parts: McpParts, post: LegacyPost, incoming: Incoming): Promise<void> {
   const { method, idText, params } = incoming.message
   const empty = () => incoming.outlet.answer(200, {}, resultBody(idText, '{}'))
   if (CALL_METHODS.has(method)) return runCall(parts, incoming)
-  if (LISTS[method] !== undefined) return answerList(parts, incoming)
-  if (method === 'ping') return empty()
   if (method === 'logging/setLevel') {
     const { level } = params
     if (typeof level !== 'string' || !LOG_LEVELS.includes(level)) throw invalid(`"level" must be one of ${LOG_LEVELS.join(', ')}`)
@@ -219,10 +229,14 @@ function acceptMessage({ deps }: McpParts, { session, view }: LegacyPost, messag
   }
 }
 
-function toIncoming(parts: McpParts, post: LegacyPost, message: RequestMessage, { outlet, exchangeId }: Way): Incoming {
+function toIncoming(
+  parts: McpParts,
+  post: LegacyPost,
+  message: RequestMessage,
+  { outlet, exchangeId, controller }: Way & { readonly controller: AbortController },
+): Incoming {
   const { deps } = parts
   const { request, session, snapshot, view } = post
-  const controller = new AbortController()
   const { signal } = controller
   return {
     request,

@@ -7,12 +7,13 @@ import type { McpRequest } from './contract.ts'
 import { discoverResult } from './discover.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { CatalogView, Snapshot } from '../core/snapshot.ts'
-import { resultBody, type Incoming } from './incoming.ts'
+import { AT_ONCE, resultBody, type Incoming } from './incoming.ts'
 import { LISTS } from './lists.ts'
 import { serveListen, type OpenListens } from './listen.ts'
 import type { RequestMessage } from './message.ts'
 import { createModernOutlet } from './outlet.ts'
 import type { McpParts } from './parts.ts'
+import { CALL_METHODS } from './target.ts'
 import { traceOf } from './trace.ts'
 
 /** One stateless request that was understood. */
@@ -40,19 +41,19 @@ export function createModernDoor(parts: McpParts): ModernDoor {
   return {
     open,
     async handle(understood, responder) {
-      const incoming = toIncoming(parts, understood, responder)
+      const { method } = understood.message
+      const takesTime = CALL_METHODS.has(method) || method === 'subscriptions/listen'
+      const controller = takesTime ? new AbortController() : AT_ONCE
+      const incoming = toIncoming(parts, understood, responder, controller)
       // Closing the answer is how a stateless client cancels.
-      const abort = () => incoming.controller.abort()
-      responder.signal.addEventListener('abort', abort, { once: true })
+      if (takesTime) responder.signal.addEventListener('abort', () => controller.abort(), { once: true })
       try {
-        if (understood.message.method === 'subscriptions/listen' && !understood.accept.stream) {
+        if (method === 'subscriptions/listen' && !understood.accept.stream) {
           throw new GatewayError('not_acceptable', 'subscriptions/listen answers with text/event-stream')
         }
         await answer(parts, incoming, responder, open)
       } catch (error) {
         failCall(incoming, error)
-      } finally {
-        responder.signal.removeEventListener('abort', abort)
       }
     },
   }
@@ -83,7 +84,12 @@ export function answerList({ deps, lists }: McpParts, incoming: Incoming): void 
   incoming.outlet.answer(200, {}, lists.body({ method, view, items, era, idText }))
 }
 
-function toIncoming({ deps, streams }: McpParts, understood: ModernRequest, responder: Responder): Incoming {
+function toIncoming(
+  { deps, streams }: McpParts,
+  understood: ModernRequest,
+  responder: Responder,
+  controller: AbortController,
+): Incoming {
   const { request, message, envelope, snapshot, view, accept } = understood
   return {
     request,
@@ -99,7 +105,7 @@ function toIncoming({ deps, streams }: McpParts, understood: ModernRequest, resp
     mcpSession: undefined,
     trace: traceOf(deps, request, message),
     outlet: createModernOutlet(responder, { accept, streams, lateMs: LATE_MS }),
-    controller: new AbortController(),
+    controller,
     requestBytes: request.body?.length ?? 0,
   }
 }

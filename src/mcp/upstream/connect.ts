@@ -18,7 +18,10 @@ export const SHARED: PoolKey = { principal: '', capabilities: {} }
 
 /** Opens connections to one server, whatever its transport. */
 export interface Connect {
-  open(capabilities: JsonObject): Promise<Connection>
+  /** `legacy` asks for a session at a server that is stateless otherwise; one that keeps none gives its usual connection. */
+  open(capabilities: JsonObject, era?: 'legacy'): Promise<Connection>
+  /** Whether a stateless server may keep legacy sessions too; false once it was found not to. */
+  readonly mayKeepSessions: boolean
   /** True once the server is known to keep nothing between requests: every caller can use the one connection. */
   readonly stateless: boolean
   /** See HttpConnector. */
@@ -65,6 +68,7 @@ function createChildConnect(config: StdioServer, deps: ConnectDeps): Connect {
       return deps.connectStdio(config, { capabilities: shared ? SHARED_CHILD_CAPABILITIES : capabilities, verdict })
     },
     stateless: false,
+    mayKeepSessions: false,
     doubt: () => false,
     close: async () => undefined,
   }
@@ -78,6 +82,7 @@ function createSseConnect(id: string, config: SseServer, deps: ConnectDeps): Con
       return await openSse(id, config, { deps, dispatcher, capabilities })
     },
     stateless: false,
+    mayKeepSessions: false,
     doubt: () => false,
     close: async () => await dispatcher?.destroy(),
   }
@@ -87,6 +92,7 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
   // The pool is made when first needed: a URL that is not allowed then fails like a server that is down.
   let made: { readonly endpoint: Endpoint; readonly connector: HttpConnector } | undefined
   let stateless = false
+  let mayKeepSessions = config.era === 'auto'
   const make = (): { readonly endpoint: Endpoint; readonly connector: HttpConnector } => {
     const { url, headers, timeouts, bounds } = config
     const dispatcher = dispatcherFor(id, config, deps)
@@ -96,8 +102,11 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
     return { endpoint, connector: createHttpConnector({ config, http, connectSse: fallback }) }
   }
   return {
-    async open(capabilities) {
+    async open(capabilities, era) {
       made ??= make()
+      const session = era === 'legacy' ? await made.connector.connectLegacy(capabilities) : undefined
+      if (session !== undefined) return session
+      if (era === 'legacy') mayKeepSessions = false
       const connection = await made.connector.connect(capabilities)
       stateless = connection.facts.era === 'modern'
       return connection
@@ -105,9 +114,15 @@ function createHttpConnect(id: string, config: HttpServer, deps: ConnectDeps): C
     get stateless() {
       return stateless
     },
+    get mayKeepSessions() {
+      return mayKeepSessions
+    },
     doubt() {
       const doubted = made?.connector.doubt() ?? false
-      if (doubted) stateless = false
+      if (doubted) {
+        stateless = false
+        mayKeepSessions = config.era === 'auto'
+      }
       return doubted
     },
     async close() {
@@ -153,10 +168,16 @@ function dispatcherFor(id: string, config: HttpServer | SseServer, { credential,
 
 /**
  * Whose connection a call uses. Stateless servers and shared ones have one for all; a principal gets its own when the operator says so,
- * or when its client answers questions, so that nobody's questions reach anybody else.
+ * or when its client answers questions, so that nobody's questions reach anybody else. A legacy caller of a server that speaks both eras
+ * gets a legacy session there: what sessions have and the modern era has not (log levels, resumable streams) then needs no bridge.
  */
-export function poolKeyOf(config: Server, connect: Connect, caller: Pick<Caller, 'key' | 'capabilities'>): PoolKey {
-  if (connect.stateless || config.sharing === 'shared') return SHARED
+export function poolKeyOf(config: Server, connect: Connect, caller: Pick<Caller, 'key' | 'capabilities' | 'era'>): PoolKey {
+  if (!connect.stateless) return sessionKeyOf(config, caller)
+  return caller.era === 'legacy' && connect.mayKeepSessions ? { ...sessionKeyOf(config, caller), era: 'legacy' } : SHARED
+}
+
+function sessionKeyOf(config: Server, caller: Pick<Caller, 'key' | 'capabilities'>): PoolKey {
+  if (config.sharing === 'shared') return SHARED
   const interactive = config.type !== 'stdio' && answersServerRequests(caller.capabilities)
   if (config.sharing === 'auto' && !interactive) return SHARED
   return { principal: caller.key, capabilities: toRelayedCapabilities(caller.capabilities) }

@@ -33,6 +33,8 @@ export interface UpstreamRequest {
 export interface Caller {
   /** Identity.key of the principal. */
   readonly key: string
+  /** How the caller itself speaks. A server found to keep legacy sessions beside the modern era is spoken to in the same way. */
+  readonly era?: Era
   /** Client capabilities of this exchange (elicitation, sampling, roots, extensions), as the client declared them. */
   readonly capabilities: JsonObject
   readonly clientInfo?: JsonObject

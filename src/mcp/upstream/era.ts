@@ -16,6 +16,8 @@ type Verdict = 'modern' | 'legacy' | 'sse'
 export interface HttpConnector {
   /** Capabilities are declared to a legacy server for the whole session; a modern connection has none of its own. */
   connect(capabilities: JsonObject): Promise<Connection>
+  /** A legacy session at a server that also speaks the modern era; undefined when it keeps none. */
+  connectLegacy(capabilities: JsonObject): Promise<Connection | undefined>
   /** The server answered in a way its era does not explain: the next connection asks it again (not more often than every half minute). */
   doubt(): boolean
 }
@@ -83,6 +85,17 @@ export function createHttpConnector({ config, http, connectSse }: ConnectorOptio
       if (era === 'legacy') return await openLegacy(capabilities)
       const connection = await openModern()
       return connection === 'legacy' ? await openLegacy(capabilities) : connection
+    },
+    async connectLegacy(capabilities) {
+      try {
+        const connection = await LegacyConnection.open(http, toRelayedCapabilities(capabilities))
+        if (connection.hasSession) return connection
+        await connection.close()
+        return undefined
+      } catch (error) {
+        if (error instanceof NoInitializeError || (error instanceof GatewayError && error.code === 'upstream_invalid')) return undefined
+        throw error
+      }
     },
     doubt() {
       if (config.era !== 'auto' || verdict === undefined || http.now() - verdict.at < DOUBT_MS) return false

@@ -61,6 +61,11 @@ export class LegacyConnection implements Connection {
     return connection
   }
 
+  /** Whether the server keeps a session for us; without one it cannot ask the caller anything. */
+  get hasSession(): boolean {
+    return this.#sessionId !== undefined
+  }
+
   get facts(): ServerFacts {
     return this.#facts
   }

@@ -7,6 +7,8 @@ import type { Connection } from './contract.ts'
 export interface PoolKey {
   readonly principal: string
   readonly capabilities: JsonObject
+  /** `legacy`: a session at a server that is otherwise spoken to in the modern era. */
+  readonly era?: 'legacy'
 }
 
 /** One connection of the pool. */
@@ -18,7 +20,7 @@ export interface PoolEntry {
 /** What a pool borrows. */
 export interface PoolOptions {
   readonly server: string
-  readonly connect: (capabilities: JsonObject) => Promise<Connection>
+  readonly connect: (key: PoolKey) => Promise<Connection>
   readonly onOpen: (entry: PoolEntry) => void
   /** A connection ended that the pool did not end itself. */
   readonly onLost: (entry: PoolEntry, reason: string) => void
@@ -116,7 +118,7 @@ export class ConnectionPool {
   async #connect(key: PoolKey, text: string): Promise<Slot> {
     if (this.#closed) throw new GatewayError('draining', `server "${this.#options.server}" is being closed`)
     this.#makeRoom()
-    const connection = await this.#options.connect(key.capabilities)
+    const connection = await this.#options.connect(key)
     const slot: Slot = { key, connection, active: 0, lastUsedAt: this.#options.now(), retired: false }
     this.#slots.set(text, slot)
     connection.onClose((reason) => {
@@ -150,8 +152,9 @@ export class ConnectionPool {
   }
 }
 
-function textOf({ principal, capabilities }: PoolKey): string {
-  return principal === '' && Object.keys(capabilities).length === 0 ? '' : canonicalJson([principal, capabilities])
+function textOf({ principal, capabilities, era }: PoolKey): string {
+  const isShared = principal === '' && era === undefined && Object.keys(capabilities).length === 0
+  return isShared ? '' : canonicalJson([principal, capabilities, era ?? null])
 }
 
 async function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {

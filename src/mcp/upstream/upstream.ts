@@ -283,7 +283,7 @@ class RegisteredUpstream implements Upstream {
     const { type } = this.#config
     return new ConnectionPool({
       server: this.id,
-      connect: (capabilities) => this.#connect.open(capabilities),
+      connect: ({ capabilities, era }) => this.#connect.open(capabilities, era),
       onOpen: (entry) => this.#onOpen(entry),
       onLost: (entry) => this.#onLost(entry),
       max: MAX_CONNECTIONS,
