@@ -20,7 +20,7 @@ const io = {
   err: (text: string) => void process.stderr.write(text),
   env: process.env,
   cwd: process.cwd(),
-  isTerminal: process.stdout.isTTY === true,
+  isTerminal: process.stdout.isTTY,
   now: () => new Date(),
   signal: stopping.signal,
   stdin: process.stdin,

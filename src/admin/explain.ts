@@ -53,7 +53,11 @@ function parsePrincipal(text: string | null): Principal {
   const given = parseObject(text, 'principal')
   if (given === undefined) throw new GatewayError('invalid_request', 'give principal={"team":"..."} as JSON, or a token in X-Tollgate-Explain-Token')
   const kind = given['kind'] === 'agent' || given['kind'] === 'service' ? given['kind'] : 'user'
-  const texts = ['org', 'team', 'project', 'agent', 'user'].flatMap((field) => (typeof given[field] === 'string' ? [[field, given[field]]] : []))
+  const texts: Partial<Record<'org' | 'team' | 'project' | 'agent' | 'user', string>> = {}
+  for (const field of ['org', 'team', 'project', 'agent', 'user'] as const) {
+    const value = given[field]
+    if (typeof value === 'string') texts[field] = value
+  }
   return {
     issuer: textOf(given, 'issuer'),
     subject: textOf(given, 'subject'),
@@ -61,7 +65,7 @@ function parsePrincipal(text: string | null): Principal {
     groups: list(given['groups']),
     roles: list(given['roles']),
     scopes: list(given['scopes']),
-    ...Object.fromEntries(texts),
+    ...texts,
   }
 }
 

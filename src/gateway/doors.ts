@@ -70,15 +70,15 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
     connectionsPerAddress: bounds.connectionsPerAddress,
   }
   // The port is known once bound, and the public URL may follow from it: the door is filled in right after.
-  let door: ReturnType<typeof createDoor> | undefined
+  const late: { door?: ReturnType<typeof createDoor> } = {}
   const listener = await listen(options, (request, response) => {
-    if (door === undefined) response.writeHead(503, { 'retry-after': '1' }).end()
-    else door.listener(request, response)
+    if (late.door === undefined) response.writeHead(503, { 'retry-after': '1' }).end()
+    else late.door.listener(request, response)
   })
   const publicUrl = (config.publicUrl ?? listener.url).replace(/\/$/, '')
-  door = createDoor(doorDeps(deps, publicUrl, telemetry.otlp?.sampleRatio ?? 0))
-  const made = door
-  return { listener, publicUrl, inFlight: () => made.inFlight() }
+  const door = createDoor(doorDeps(deps, publicUrl, telemetry.otlp?.sampleRatio ?? 0))
+  late.door = door
+  return { listener, publicUrl, inFlight: () => door.inFlight() }
 }
 
 function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): DoorDeps {

@@ -16,7 +16,8 @@ async function bench() {
     headers,
     names: async () => {
       const { message } = await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })
-      return (message?.result?.['tools'] as { name: string }[]).map(({ name }) => name)
+      const tools = (message?.result?.['tools'] ?? []) as { name: string }[] // tools/list
+      return tools.map(({ name }) => name)
     },
     [Symbol.asyncDispose]: async () => {
       await gateway[Symbol.asyncDispose]()
