@@ -214,7 +214,7 @@ export class Journal {
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined
       this.#probe()
-    }, this.#options.retryMs ?? 1_000).unref()
+    }, this.#options.retryMs ?? 1_000)
     if (isFirst) this.#options.onFailure(failure)
   }
 

@@ -51,7 +51,7 @@ export interface Metrics {
 }
 
 /** Bucket bounds of the MCP conventions, in seconds. */
-export const OPERATION_SECONDS: readonly number[] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
+const OPERATION_SECONDS: readonly number[] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300]
 
 const OPERATION_LABELS = [
   'mcp_method_name',
