@@ -56,6 +56,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const doors: Doors = await openDoors({
     folder: options.files.folder,
     config,
+    issuers: () => files.files().gateway?.value.identity.issuers ?? [],
     authenticator: callers.authenticator,
     facet,
     report: observing.report,

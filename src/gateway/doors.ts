@@ -19,6 +19,8 @@ import type { RegistryVisit } from './registry-side.ts'
 export interface DoorsDeps {
   readonly folder: string
   readonly config: Gateway
+  /** The issuers in force now; a reload may change them. */
+  issuers(): Gateway['identity']['issuers']
   readonly authenticator: Authenticator
   readonly facet: McpFacet
   readonly report: Report
@@ -88,8 +90,8 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
     publicUrl,
     title: 'Tollgate',
     authenticate: (presented, resource) => authenticator.authenticate(presented, resource),
-    issuers: () => config.identity.issuers.map(({ issuer }) => issuer),
-    scopes: () => [...new Set(config.identity.issuers.flatMap(({ requiredScopes }) => requiredScopes))],
+    issuers: () => deps.issuers().map(({ issuer }) => issuer),
+    scopes: () => [...new Set(deps.issuers().flatMap(({ requiredScopes }) => requiredScopes))],
   })
   const app = createApp({
     resourceMetadata: (endpoint) => access.resourceMetadata(endpoint),
