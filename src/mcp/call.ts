@@ -24,17 +24,19 @@ export async function runCall(parts: McpParts, incoming: Incoming): Promise<void
   try {
     await govern(parts, incoming)
   } catch (error) {
-    failCall(incoming, error)
+    failCall(parts, incoming, error)
   } finally {
     parts.active.delete(incoming)
   }
 }
 
 /** Answers with an error, unless nobody waits for the answer. */
-export function failCall(incoming: Incoming, error: unknown): void {
+export function failCall({ deps }: McpParts, incoming: Incoming, error: unknown): void {
   const { signal } = incoming.controller
   const reason: unknown = signal.aborted && signal.reason instanceof GatewayError ? signal.reason : error
   if (signal.aborted && !(signal.reason instanceof GatewayError)) return incoming.outlet.drop()
+  // What is no GatewayError did not come down the road, which reports for itself.
+  if (!(reason instanceof GatewayError)) deps.report({ type: 'internal-error', exchange: incoming.exchangeId, error: reason })
   const wire = toWireError(reason, incoming.era, 'answer', incoming.exchangeId)
   incoming.outlet.answer(wire.status, wire.headers, errorBody(incoming.message.idText, wire.error))
 }
@@ -87,7 +89,7 @@ function toFacetCall(
         ...(catalog === undefined ? {} : { catalog }),
         action: 'call',
         target: { kind: target.kind, name: target.name },
-        args: args ?? {},
+        args: args ?? (target.ledgerKind === 'resource' ? { uri: target.asked } : {}),
         now: now(),
       }),
     requestText: () => createLens({ arguments: args, argument: incoming.message.params['argument'] }, ['arguments', 'argument']),
@@ -225,6 +227,8 @@ function toCaller(incoming: Incoming, timings: Timings, token: ProgressToken, it
       if (method === 'notifications/progress' && token !== undefined) {
         outlet.push(notificationBody(method, { ...params, progressToken: token }))
       } else if (method === 'notifications/message' && isWanted(params['level'], logLevel)) {
+        outlet.push(notificationBody(method, params))
+      } else if (method === 'notifications/elicitation/complete' && incoming.era === 'legacy') {
         outlet.push(notificationBody(method, params))
       }
     },

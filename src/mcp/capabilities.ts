@@ -2,7 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { InputRequest } from './upstream/contract.ts'
 
 /** Extensions that pass through the gateway whole. Others are neither declared to upstreams nor advertised to clients. */
-export const RELAYED_EXTENSIONS = ['io.modelcontextprotocol/ui'] as const
+const RELAYED_EXTENSIONS = ['io.modelcontextprotocol/ui'] as const
 
 /** What of a client's capabilities an upstream may rely on: what the gateway can carry both ways. */
 export function relayable(capabilities: JsonObject): JsonObject {

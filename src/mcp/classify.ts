@@ -21,7 +21,7 @@ export type Classified =
   | { readonly kind: 'legacy'; readonly message: Message }
 
 /** Requests of the stateless revision; anything else is an unknown method there. */
-export const MODERN_METHODS = new Set([
+const MODERN_METHODS = new Set([
   'server/discover',
   'tools/list',
   'tools/call',

@@ -39,10 +39,11 @@ export function createMcpFacet(deps: McpDeps): McpFacet {
   timer.unref()
   return {
     async handle(request, responder) {
+      const visit = { parts, modern, request, responder }
       try {
-        await serve({ parts, modern, request, responder })
+        await serve(visit)
       } catch (error) {
-        refuse(request, responder, error)
+        refuse(visit, error)
       }
     },
     snapshotChanged(next, previous) {
@@ -114,7 +115,7 @@ async function serve(visit: Visit): Promise<void> {
 }
 
 async function servePost(visit: Visit): Promise<void> {
-  const { parts, request, responder } = visit
+  const { parts, request } = visit
   const { bounds } = parts.deps
   if (!isJsonType(request.headers['content-type'])) {
     throw new GatewayError('unsupported_media_type', 'the content type must be application/json')
@@ -125,11 +126,11 @@ async function servePost(visit: Visit): Promise<void> {
   }
   const body = readBody(request.body ?? Buffer.alloc(0), { depth: bounds.jsonDepth, nodes: bounds.jsonNodes })
   if (body.kind === 'batch') return servePostedBatch(visit, body.items, accept)
-  if (body.kind === 'refused') return refuse(request, responder, body.error, body.idText)
+  if (body.kind === 'refused') return refuse(visit, body.error, body.idText)
   try {
     await serveOne(visit, body, accept)
   } catch (error) {
-    refuse(request, responder, error, body.kind === 'request' ? body.idText : undefined)
+    refuse(visit, error, body.kind === 'request' ? body.idText : undefined)
   }
 }
 
@@ -185,7 +186,8 @@ function resolveView({ deps }: McpParts, { identity, catalog }: McpRequest, snap
   return snapshot.view([catalog])
 }
 
-function refuse(request: McpRequest, responder: Responder, error: unknown, idText?: string): void {
+function refuse({ parts, request, responder }: Visit, error: unknown, idText?: string): void {
+  if (!(error instanceof GatewayError)) parts.deps.report({ type: 'internal-error', exchange: request.exchangeId, error })
   if (responder.started) return
   const wire = toWireError(error, 'modern', 'envelope', request.exchangeId)
   responder.send(wire.status, { ...JSON_HEADERS, ...wire.headers }, errorBody(idText, wire.error))

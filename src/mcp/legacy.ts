@@ -122,13 +122,13 @@ async function serveRequest(parts: McpParts, post: LegacyPost, message: RequestM
   const live = liveOf(session)
   const incoming = toIncoming(parts, post, message, { ...way, controller: new AbortController() })
   if (live.inFlight.has(message.id)) {
-    return failCall(incoming, new GatewayError('invalid_request', 'a request with this id is under way in this session'))
+    return failCall(parts, incoming, new GatewayError('invalid_request', 'a request with this id is under way in this session'))
   }
   live.inFlight.set(message.id, incoming.controller)
   try {
     await answer(parts, post, incoming)
   } catch (error) {
-    failCall(incoming, error)
+    failCall(parts, incoming, error)
   } finally {
     live.inFlight.delete(message.id)
     settle(session)
@@ -142,7 +142,7 @@ function answerAtOnce(parts: McpParts, post: LegacyPost, message: RequestMessage
     if (message.method === 'ping') incoming.outlet.answer(200, {}, resultBody(message.idText, '{}'))
     else answerList(parts, incoming)
   } catch (error) {
-    failCall(incoming, error)
+    failCall(parts, incoming, error)
   }
 }
 

@@ -42,8 +42,12 @@ function textAt(holder: Readonly<Record<string | number, Json | undefined>>, key
   return typeof value === 'string' ? value : ''
 }
 
-/** Binary content is not words. */
-const NOT_WORDS = new Set(['data', 'blob', 'mimeType', 'type'])
+/** Binary content and what names it are not words. Only in content blocks: data of a tool may use the same names for anything. */
+function isWordless(path: string, name: string, holder: JsonObject): boolean {
+  if (!/^(content|contents|messages)\[/.test(path)) return false
+  if (name === 'data') return holder['type'] === 'image' || holder['type'] === 'audio'
+  return name === 'type' || name === 'mimeType' || name === 'blob'
+}
 
 function collect(holder: JsonObject | readonly Json[], key: string | number, path: string, found: Map<string, Place>): void {
   // Parsed JSON of this exchange alone: nobody else holds it, so it may be changed in place.
@@ -58,12 +62,7 @@ function collect(holder: JsonObject | readonly Json[], key: string | number, pat
     for (const index of value.keys()) collect(value, index, `${path}[${index}]`, found)
   } else if (isJsonObject(value) && !JSON.isRawJSON(value)) {
     for (const name of Object.keys(value)) {
-      if (!(NOT_WORDS.has(name) && isBlock(value))) collect(value, name, `${path}.${name}`, found)
+      if (!isWordless(path, name, value)) collect(value, name, `${path}.${name}`, found)
     }
   }
-}
-
-/** Content blocks and resource contents, as opposed to data of a tool that happens to use the same names. */
-function isBlock(value: JsonObject): boolean {
-  return typeof value['mimeType'] === 'string' || value['type'] === 'text' || typeof value['blob'] === 'string'
 }

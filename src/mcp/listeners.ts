@@ -7,7 +7,7 @@ import type { McpPolicy } from './contract.ts'
 import type { Upstream, UpstreamChange } from './upstream/contract.ts'
 
 /** The notification of each kind; resources and templates share one. */
-export const CHANGE_METHODS: Readonly<Record<ItemKind, string>> = {
+const CHANGE_METHODS: Readonly<Record<ItemKind, string>> = {
   tool: 'notifications/tools/list_changed',
   prompt: 'notifications/prompts/list_changed',
   resource: 'notifications/resources/list_changed',

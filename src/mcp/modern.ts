@@ -46,17 +46,22 @@ export function createModernDoor(parts: McpParts): ModernDoor {
       const controller = takesTime ? new AbortController() : AT_ONCE
       const incoming = toIncoming(parts, understood, responder, controller)
       // Closing the answer is how a stateless client cancels.
-      if (takesTime) responder.signal.addEventListener('abort', () => controller.abort(), { once: true })
+      if (takesTime) followHangUp(responder.signal, controller)
       try {
         if (method === 'subscriptions/listen' && !understood.accept.stream) {
           throw new GatewayError('not_acceptable', 'subscriptions/listen answers with text/event-stream')
         }
         await answer(parts, incoming, responder, open)
       } catch (error) {
-        failCall(incoming, error)
+        failCall(parts, incoming, error)
       }
     },
   }
+}
+
+function followHangUp(signal: AbortSignal, controller: AbortController): void {
+  if (signal.aborted) controller.abort()
+  else signal.addEventListener('abort', () => controller.abort(), { once: true })
 }
 
 async function answer(parts: McpParts, incoming: Incoming, responder: Responder, open: OpenListens): Promise<void> {

@@ -86,7 +86,7 @@ export function createReplayStream(options: ReplayOptions): ReplayStream {
       })
       if (afterEvent === 0 && options.priming) stream.send('', { id: `${options.name}.0`, retryMs: options.priming.retryMs })
       for (const event of kept) if (event.number > afterEvent) write(event)
-      if (finished) close()
+      if (finished && connection !== undefined) close()
     },
   }
 }

@@ -32,7 +32,7 @@ export async function travel(parts: McpParts, journey: Journey): Promise<Upstrea
     if (ask === undefined || round >= MAX_ROUNDS) return checked(step, journey, ask !== undefined)
     step = await goOn(journey, step, await answersTo(step, journey.incoming, ask))
   }
-  if (step.kind === 'result') checkResultType(step.result, journey.item.server)
+  checkAnswer(step, journey.item.server)
   return step
 }
 
@@ -151,7 +151,14 @@ function checkCapabilities(step: InputStep, incoming: Incoming): void {
   throw new GatewayError('missing_capability', message, { details: { requiredCapabilities: missing } })
 }
 
-function checkResultType({ resultType }: JsonObject, server: string): void {
+/** Headers and versions are between the gateway and its upstream: complaints about them are not the caller's. */
+const OUR_FAULTS = new Set([-32020, -32022])
+
+function checkAnswer(step: UpstreamStep, server: string): void {
+  if (step.kind === 'error' && OUR_FAULTS.has(step.error.code)) {
+    throw new GatewayError('upstream_invalid', `server "${server}" did not understand the gateway`)
+  }
+  const resultType = step.kind === 'result' ? step.result['resultType'] : undefined
   if (resultType === undefined || resultType === 'complete') return
   throw new GatewayError('upstream_invalid', `server "${server}" answered with a result type that was not agreed on`)
 }

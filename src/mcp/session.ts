@@ -47,8 +47,8 @@ export interface LiveSession {
 export type ClientAnswer = { readonly result: JsonObject } | { readonly error: JsonObject }
 
 /** How long a stream without a connection waits for its caller. */
-export const RESUMABLE_MS = 60_000
-const STREAMS_KEPT = 32
+const RESUMABLE_MS = 60_000
+const STREAMS_KEPT = 16
 /** How soon a caller may come back to a stream. */
 const RETRY_MS = 500
 

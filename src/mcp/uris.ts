@@ -49,11 +49,6 @@ export function showUris(result: JsonObject, view: CatalogView, item: CatalogIte
   return mapResult(result, map)
 }
 
-/** The URI under which a caller of this view knows a resource of a server. */
-export function shownUri(view: CatalogView, server: string, uri: string): string {
-  return shownUris(view).get(server)?.get(uri) ?? uri
-}
-
 const shownByView = new WeakMap<CatalogView, ReadonlyMap<string, ReadonlyMap<string, string>>>()
 
 /** Upstream URI to shown URI by server, for those that differ. */

@@ -4,7 +4,7 @@ import type { Era } from '../core/snapshot.ts'
 export const MODERN_VERSION = '2026-07-28'
 
 /** Revisions with an `initialize` handshake we speak over Streamable HTTP, newest first. */
-export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as const
+const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as const
 
 /** What we answer to a client that asks for a revision we do not know. */
 export const LATEST_LEGACY_VERSION = LEGACY_VERSIONS[0]

@@ -215,7 +215,7 @@ describe('sessions', () => {
     const sealer = createSealer([createSealKey()])
     const count = 100_000
     const ids = new Set<string>()
-    const ones = new Array<number>(96).fill(0)
+    const ones = Array.from({ length: 96 }, () => 0)
     for (let n = 0; n < count; n += 1) {
       const id = sealer.seal('session', 0)
       ids.add(id)

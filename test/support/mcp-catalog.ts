@@ -38,7 +38,7 @@ export interface CatalogPlan {
 }
 
 /** What an upstream offers, as the connector would report it. */
-export function inventoryOf(server: string, offer: Offer): Inventory {
+function inventoryOf(server: string, offer: Offer): Inventory {
   const define = (kind: ItemKind, raws: readonly JsonObject[] = []): Definition[] =>
     raws.map((raw) => ({ kind, server, name: textOf(raw[NAME_MEMBER[kind]]), raw, digest: digestOf(raw) }))
   return {

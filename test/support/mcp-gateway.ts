@@ -31,7 +31,7 @@ export interface FakeUpstream extends Upstream {
 }
 
 /** One fake upstream. */
-export function createFakeUpstream(id: string, offered: Inventory | undefined, behaviour: Behaviour): FakeUpstream {
+function createFakeUpstream(id: string, offered: Inventory | undefined, behaviour: Behaviour): FakeUpstream {
   const upstream: FakeUpstream = {
     id,
     asked: [],
