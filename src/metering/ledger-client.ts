@@ -46,7 +46,8 @@ export class LedgerClient {
   #backlog: number
   #behindSince: number | undefined
   #corruptLines = 0
-  #nudge: NodeJS.Timeout | undefined
+  #timer: NodeJS.Timeout | undefined
+  readonly #rest: NodeJS.Timeout | undefined
   #restart: NodeJS.Timeout | undefined
   #isClosing = false
 
@@ -54,7 +55,7 @@ export class LedgerClient {
     this.#options = options
     this.#end = { segment: options.first, offset: 0 }
     this.#backlog = options.backlogBytes
-    if (options.backlogBytes > 0) this.#nudgeIn(REST_MS)
+    if (options.backlogBytes > 0) this.#rest = setTimeout(() => this.#nudge(), REST_MS).unref()
   }
 
   get backlogBytes(): number {
@@ -74,7 +75,8 @@ export class LedgerClient {
     this.#end = end
     this.#backlog += bytes
     this.#behindSince ??= this.#options.now()
-    this.#nudgeIn(NUDGE_MS)
+    // One message for all that is written in a while.
+    this.#timer ??= setTimeout(() => this.#nudge(), NUDGE_MS).unref()
   }
 
   async usage(query: UsageQuery): Promise<readonly UsageRow[]> {
@@ -88,7 +90,8 @@ export class LedgerClient {
   /** Lets the thread index the rest and ends it; one that does not end in time is ended, and the journal keeps the rest. */
   async close(): Promise<void> {
     this.#isClosing = true
-    clearTimeout(this.#nudge)
+    clearTimeout(this.#timer)
+    clearTimeout(this.#rest)
     clearTimeout(this.#restart)
     const worker = this.#worker
     if (worker !== undefined) {
@@ -102,12 +105,10 @@ export class LedgerClient {
     this.#rejectAll(unavailable('the ledger is closed'))
   }
 
-  /** One message for all that is written in a while. */
-  #nudgeIn(delayMs: number): void {
-    this.#nudge ??= setTimeout(() => {
-      this.#nudge = undefined
-      if (this.#restart === undefined) send(this.#running(), { type: 'written', end: this.#end })
-    }, delayMs).unref()
+  #nudge(): void {
+    clearTimeout(this.#rest)
+    this.#timer = undefined
+    if (this.#restart === undefined) send(this.#running(), { type: 'written', end: this.#end })
   }
 
   #ask(question: LedgerQuestion): Promise<Extract<FromLedgerWorker, { type: 'answer' }>> {

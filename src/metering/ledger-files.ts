@@ -26,18 +26,21 @@ export async function queryLedgerFiles(stateFolder: string, query: UsageQuery): 
 }
 
 function openIndex(path: string): DatabaseSync {
-  if (!existsSync(path)) {
-    const empty = openSqlite(':memory:')
-    migrate(empty, LEDGER_STEPS)
-    return empty
-  }
-  const database = openSqlite(path, { readOnly: true })
-  const version = schemaVersion(database)
-  if (version === LEDGER_STEPS.length) return database
-  database.close()
+  const database = existsSync(path) ? openSqlite(path, { readOnly: true }) : undefined
+  const version = database === undefined ? 0 : schemaVersion(database)
+  if (database !== undefined && version === LEDGER_STEPS.length) return database
+  database?.close()
+  if (version === 0) return openEmpty()
   throw new Error(
     `${path} has schema ${version}, this program reads ${LEDGER_STEPS.length}; ${version < LEDGER_STEPS.length ? 'start the gateway once' : 'use the newer program'}`,
   )
+}
+
+/** The index of a ledger whose thread has not come to make one: everything is in the journal. */
+function openEmpty(): DatabaseSync {
+  const database = openSqlite(':memory:')
+  migrate(database, LEDGER_STEPS)
+  return database
 }
 
 /** Names in the temporary schema come first: the view `entry` stands before the table, and the insert of a row meets the temporary table. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -13,6 +13,7 @@ const KILLS = 50
 const CHILD = fileURLToPath(new URL('./ledger-kill-child.ts', import.meta.url))
 
 function idsIn(directory: string): string[] {
+  if (!existsSync(join(directory, 'ledger', 'ledger.db'))) return []
   const database = new DatabaseSync(join(directory, 'ledger', 'ledger.db'), { readOnly: true })
   const ids = database.prepare('SELECT id FROM entry').all()
   database.close()
@@ -38,7 +39,9 @@ async function oneLife(
   )
   // Most lives end in the middle of writing, some while the ledger of the life before is still being opened.
   if (round % 4 !== 3) await ready
-  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() ** 2 * 800)
+  // Every fifth life is long enough for the index to be at work.
+  const delayMs = round % 5 === 4 ? 400 + Math.random() * 600 : Math.random() * 300
+  const timer = setTimeout(() => child.kill('SIGKILL'), delayMs)
   await once(child, 'close')
   clearTimeout(timer)
   const [first = '', ...lines] = out.split('\n').slice(0, -1)

@@ -93,6 +93,19 @@ test('a ledger whose gateway was killed is read from index and journal, without 
   await reopened.close()
 })
 
+test('a ledger that was killed before it had an index is read from its journal', async () => {
+  const directory = folder()
+  const copy = folder()
+  const ledger = await filled(directory)
+  cpSync(directory, copy, { recursive: true })
+  await ledger.close()
+  const { io, said } = terminal()
+
+  expect(await usage({ by: 'team', format: 'csv' }, nobody(copy), io)).toBe(0)
+
+  expect(said.out).toBe(ROWS)
+})
+
 test('a running gateway is asked, with the credential; its answer is printed as it is', async () => {
   const asked: { url: string | undefined; authorization: string | undefined }[] = []
   const gateway = createServer((request, response) => {
