@@ -11,6 +11,9 @@ export interface LegacyOutletOptions extends OutletOptions {
   monotonic(): number
 }
 
+/** A refusal that comes at once still has its own HTTP status; after this a caller who wants a stream gets it. */
+const SOON_MS = 20
+
 /**
  * The outlet of one request in a session. Streams carry event ids and survive their connection: a hang-up does not cancel, the caller
  * may come back with `Last-Event-ID` for what it missed.
@@ -53,12 +56,12 @@ export function createLegacyOutlet(responder: Responder, options: LegacyOutletOp
     },
     expectDelay() {
       if (over || stream !== undefined || !accept.stream) return
-      if (accept.prefersStream) open()
-      else timer = setTimeout(open, options.lateMs)
+      timer = setTimeout(open, accept.prefersStream ? SOON_MS : options.lateMs)
     },
     suspend() {
       if (over || session.protocolVersion !== POLLING_VERSION) return
-      stream?.suspend()
+      if (accept.prefersStream) open().suspend()
+      else stream?.suspend()
     },
   }
 }

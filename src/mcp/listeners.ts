@@ -2,7 +2,7 @@
 // snapshot wakes a listener when what it is shown of a kind differs, an upstream's own announcement when the upstream's offer is unchanged
 // and the listener is shown something of it (a real change arrives as a snapshot); (3) wake-ups are gathered for a moment, one message per kind.
 import type { Identity } from '../core/principal.ts'
-import type { CatalogView, Inventory, ItemKind, Snapshot } from '../core/snapshot.ts'
+import type { CatalogItem, CatalogView, Inventory, ItemKind, Snapshot } from '../core/snapshot.ts'
 import type { McpPolicy } from './contract.ts'
 import type { Upstream, UpstreamChange } from './upstream/contract.ts'
 
@@ -103,12 +103,17 @@ function visibleTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, a
   return deps.policy.visible(listener.identity().principal, view, about.kind, about.now)
 }
 
-/** What a listener is shown of a kind, as one comparable text. */
+/** What a listener is shown of a kind, as one comparable text. Most listeners share the list of their view, so it is written once. */
 function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: ItemKind; now: Date }): string {
-  return visibleTo(deps, listener, snapshot, about)
-    .map((item) => item.shownDigest)
-    .join()
+  const items = visibleTo(deps, listener, snapshot, about)
+  const known = written.get(items)
+  if (known !== undefined) return known
+  const text = items.map((item) => item.shownDigest).join()
+  written.set(items, text)
+  return text
 }
+
+const written = new WeakMap<readonly CatalogItem[], string>()
 
 function sees(deps: ListenerDeps, listener: Listener, about: { server: string; kind: ItemKind; now: Date }): boolean {
   return visibleTo(deps, listener, deps.snapshot(), about).some((item) => item.server === about.server)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { GatewayError } from '../../src/core/errors.ts'
 import type { Json, JsonObject } from '../../src/core/json.ts'
 import { identityOf } from '../support/mcp-catalog.ts'
 import { createHeld, startGateway, textStep, type GatewayPlan } from '../support/mcp-gateway.ts'
@@ -375,6 +376,59 @@ describe('answers', () => {
   })
 })
 
+describe('limits', () => {
+  test.each([
+    ['application/json, text/event-stream', '2025-11-25'],
+    ['text/event-stream, application/json', '2025-11-25'],
+  ])('a refusal has its HTTP status and says when to come back (%s)', async (accept) => {
+    const govern = () => Promise.reject(new GatewayError('rate_limited', 'slow down', { retryAfterSeconds: 7 }))
+    await using gateway = await startGateway({ ...PLAN, deps: { govern } })
+    const session = await openSession(gateway.url)
+
+    const refused = await session.request('tools/call', { name: 'say' }, { headers: { Accept: accept } })
+
+    expect(refused.status).toBe(429)
+    expect(refused.headers.get('retry-after')).toBe('7')
+    expect(refused.answer.error).toEqual({
+      code: 429,
+      message: 'slow down',
+      data: { reason: 'rate_limited', retryAfterSeconds: 7 },
+    })
+  })
+
+  test('a server that is down is named in the error', async () => {
+    await using gateway = await startGateway({ ...PLAN, deps: { upstream: () => undefined } })
+    const session = await openSession(gateway.url)
+
+    const { status, answer } = await session.request('tools/call', { name: 'say' })
+
+    expect(status).toBe(200)
+    expect(answer.error).toEqual({
+      code: 503,
+      message: 'server "notes" is not available',
+      data: { reason: 'upstream_unavailable' },
+    })
+  })
+
+  test('a fault of our own says nothing but where to look, and is reported', async () => {
+    const fault = new TypeError('secret')
+    await using gateway = await startGateway({
+      ...PLAN,
+      deps: {
+        sessionOf: () => {
+          throw fault
+        },
+      },
+    })
+    const session = await openSession(gateway.url)
+
+    const { answer } = await session.request('tools/call', { name: 'say' })
+
+    expect(answer.error).toMatchObject({ code: -32603, message: 'the gateway failed to handle this request' })
+    expect(gateway.events).toMatchObject([{ type: 'internal-error', error: fault }])
+  })
+})
+
 describe('questions to a legacy client', () => {
   const declared = { capabilities: { elicitation: {}, sampling: {} } }
 
@@ -488,6 +542,20 @@ describe('questions to a legacy client', () => {
 
     expect(answer.error).toMatchObject({ data: { reason: 'upstream_invalid' } })
     expect(gateway.upstreams['notes']!.asked).toHaveLength(11)
+  })
+})
+
+describe('roots', () => {
+  test("a change of roots reaches the upstreams of the caller's catalogs", async () => {
+    const informed: string[] = []
+    await using gateway = await startGateway(PLAN)
+    gateway.upstreams['notes']!.inform = (method, _params, key) => void informed.push(`${method} ${key}`)
+    const session = await openSession(gateway.url, { capabilities: { roots: { listChanged: true } } })
+
+    const { status } = await session.post({ jsonrpc: '2.0', method: 'notifications/roots/list_changed' })
+
+    expect(status).toBe(202)
+    expect(informed).toEqual([`notifications/roots/list_changed ${identityOf('research').key}`])
   })
 })
 
