@@ -178,11 +178,14 @@ function findSession({ sessions }: McpParts, { headers, identity, catalog }: Mcp
   return sessions.find(id, identity, catalog)
 }
 
-/** What this caller may see on this endpoint. A catalog that is not for the caller looks like one that does not exist. */
+/** What this caller may see on this endpoint. A catalog that is not for the caller looks like one that does not exist; nobody gets a default. */
 function resolveView({ deps }: McpParts, { identity, catalog }: McpRequest, snapshot: Snapshot): CatalogView {
   const eligible = deps.policy.eligible(identity.principal, snapshot, deps.now())
+  const isMissing = catalog === undefined ? eligible.length === 0 : !eligible.includes(catalog)
+  if (isMissing) deps.report({ type: 'auth-denied', reason: 'no-catalog', route: catalog === undefined ? '/mcp' : '/mcp/:catalog' })
+  if (isMissing && catalog === undefined) throw new GatewayError('forbidden', 'no catalog of this gateway is for you; ask its administrator')
   if (catalog === undefined) return snapshot.view(eligible)
-  if (!eligible.includes(catalog)) throw new GatewayError('not_found', 'no such catalog')
+  if (isMissing) throw new GatewayError('not_found', 'no such catalog')
   return snapshot.view([catalog])
 }
 
