@@ -26,7 +26,11 @@ export function createAdminApp(deps: AdminDeps): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
   app.use((_request, response, next) => {
-    response.set({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; frame-ancestors 'none'" })
+    response.set({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    })
     next()
   })
   const anyone = allow(deps, ['admin', 'auditor', 'viewer'])
@@ -50,7 +54,8 @@ export function createAdminApp(deps: AdminDeps): Express {
 
 function allow(deps: AdminDeps, roles: readonly Role[]) {
   return async (request: Request, _response: Response, next: NextFunction): Promise<void> => {
-    if (request.headers.origin !== undefined) throw new GatewayError('origin_forbidden', 'the admin API is not for web pages of other origins')
+    if (request.headers.origin !== undefined)
+      throw new GatewayError('origin_forbidden', 'the admin API is not for web pages of other origins')
     const identity = await deps.authenticate(request)
     if (!roles.some((role) => identity.principal.roles.includes(role))) {
       throw new GatewayError('forbidden', `this needs one of the roles ${roles.join(', ')}`)
@@ -75,5 +80,8 @@ const onError: ErrorRequestHandler = (error, _request, response, _next) => {
   const status = STATUS[failure.code] ?? 500
   if (status === 401) response.set('www-authenticate', 'Bearer')
   // RFC 9457 problem document
-  response.status(status).type('application/problem+json').send(JSON.stringify({ type: `urn:tollgate:error:${failure.code}`, status, detail: failure.message, ...failure.details }))
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ type: `urn:tollgate:error:${failure.code}`, status, detail: failure.message, ...failure.details }))
 }

@@ -28,10 +28,17 @@ export function explainRoute(deps: ExplainDeps): RequestHandler {
     const kind = KINDS.find((known) => known === (query.get('kind') ?? 'tool'))
     const name = query.get('name')
     if (kind === undefined) throw new GatewayError('invalid_request', `kind must be one of ${KINDS.join(', ')}`)
-    if (name === null || name === '') throw new GatewayError('invalid_request', 'name is missing: the tool, prompt, resource URI or template to explain')
+    if (name === null || name === '')
+      throw new GatewayError('invalid_request', 'name is missing: the tool, prompt, resource URI or template to explain')
 
     const catalog = query.get('catalog')
-    const scope = { principal, snapshot: deps.snapshot(), ...(catalog === null ? {} : { catalog }), target: { kind, name }, now: deps.now() }
+    const scope = {
+      principal,
+      snapshot: deps.snapshot(),
+      ...(catalog === null ? {} : { catalog }),
+      target: { kind, name },
+      now: deps.now(),
+    }
     const args = parseObject(query.get('args'), 'args')
     const item = decide({ ...scope, action: 'list' }).item
     const full = args === undefined || item === undefined ? args : rewriteArguments(item, args)
@@ -51,7 +58,8 @@ function limitsFor(deps: ExplainDeps, snapshot: Snapshot, principal: Principal, 
 
 function parsePrincipal(text: string | null): Principal {
   const given = parseObject(text, 'principal')
-  if (given === undefined) throw new GatewayError('invalid_request', 'give principal={"team":"..."} as JSON, or a token in X-Tollgate-Explain-Token')
+  if (given === undefined)
+    throw new GatewayError('invalid_request', 'give principal={"team":"..."} as JSON, or a token in X-Tollgate-Explain-Token')
   const kind = given['kind'] === 'agent' || given['kind'] === 'service' ? given['kind'] : 'user'
   const texts: Partial<Record<'org' | 'team' | 'project' | 'agent' | 'user', string>> = {}
   for (const field of ['org', 'team', 'project', 'agent', 'user'] as const) {

@@ -29,7 +29,8 @@ export function entriesRoute(deps: UsageDeps): RequestHandler {
   return async (request, response) => {
     const params = new URL(request.originalUrl, 'http://gateway.invalid').searchParams
     const limit = Number(params.get('limit') ?? 100)
-    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) throw new GatewayError('invalid_request', 'limit must be a whole number from 1 to 10000')
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+      throw new GatewayError('invalid_request', 'limit must be a whole number from 1 to 10000')
     params.delete('limit')
     const { from, to, where } = parseUsageQuery(params, deps.now())
     response.json({ entries: await deps.ledger.entries({ from, to, where, limit }) })

@@ -1,13 +1,5 @@
 /** How an exchange ended. `tool_error`: the upstream answered `isError`. `input_required`: a round that asks the caller back. */
-export type EntryStatus =
-  | 'ok'
-  | 'tool_error'
-  | 'input_required'
-  | 'error'
-  | 'denied'
-  | 'limited'
-  | 'blocked'
-  | 'abandoned'
+export type EntryStatus = 'ok' | 'tool_error' | 'input_required' | 'error' | 'denied' | 'limited' | 'blocked' | 'abandoned'
 
 /** One line of the ledger: one attempt. Absent facts are null, never zero. Money is integer nano-dollars. */
 export interface Entry {

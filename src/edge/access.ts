@@ -49,7 +49,12 @@ export function createAccess(deps: AccessDeps): Access {
     },
     resourceMetadata(endpoint) {
       if (!ENDPOINT.test(endpoint)) return undefined // any well-formed catalog id gets one, so that ids cannot be guessed from here
-      return resourceMetadata({ resource: `${deps.publicUrl}${endpoint}`, issuers: deps.issuers(), scopes: deps.scopes(), name: deps.title })
+      return resourceMetadata({
+        resource: `${deps.publicUrl}${endpoint}`,
+        issuers: deps.issuers(),
+        scopes: deps.scopes(),
+        name: deps.title,
+      })
     },
   }
 }

@@ -51,5 +51,8 @@ export function createApp(deps: AppDeps): Express {
 
 /** RFC 9457 problem document. */
 function sendProblem(response: Response, status: number, detail: string): void {
-  response.status(status).type('application/problem+json').send(JSON.stringify({ type: 'about:blank', status, detail }))
+  response
+    .status(status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ type: 'about:blank', status, detail }))
 }

@@ -14,7 +14,10 @@ export function readBody(request: IncomingMessage, options: { maxBytes: number; 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const timer = setTimeout(() => finish(new GatewayError('request_timeout', `the body did not arrive within ${timeoutMs} ms`)), timeoutMs)
+    const timer = setTimeout(
+      () => finish(new GatewayError('request_timeout', `the body did not arrive within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
     const finish = (error?: GatewayError): void => {
       clearTimeout(timer)
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone)

@@ -25,7 +25,14 @@ export interface Admitted {
 
 /** What the data door borrows. */
 export interface DoorDeps {
-  readonly bounds: { bodyBytes: number; bodyMs: number; urlBytes: number; inFlight: number; eventBufferBytes: number; keepAliveMs: number }
+  readonly bounds: {
+    bodyBytes: number
+    bodyMs: number
+    urlBytes: number
+    inFlight: number
+    eventBufferBytes: number
+    keepAliveMs: number
+  }
   readonly rules: () => OriginRules
   /** Whether new exchanges are refused because the process is going down. */
   readonly draining: () => boolean
@@ -57,7 +64,13 @@ export function createDoor(deps: DoorDeps): { readonly listener: RequestListener
     inFlight += 1
     response.once('close', () => {
       inFlight -= 1
-      deps.report({ type: 'request-end', method: request.method ?? '', httpStatus: visit.status, durationMs: deps.monotonic() - visit.startedAt, exchange: visit.exchangeId })
+      deps.report({
+        type: 'request-end',
+        method: request.method ?? '',
+        httpStatus: visit.status,
+        durationMs: deps.monotonic() - visit.startedAt,
+        exchange: visit.exchangeId,
+      })
     })
     const overloaded = inFlight > deps.bounds.inFlight
     void pass(deps, { request, response, visit, overloaded })
@@ -102,7 +115,11 @@ async function pass(deps: DoorDeps, passage: Passage): Promise<void> {
   }
 }
 
-async function route(deps: DoorDeps, passage: Passage, { target, headers }: { target: Target; headers: Record<string, string> }): Promise<void> {
+async function route(
+  deps: DoorDeps,
+  passage: Passage,
+  { target, headers }: { target: Target; headers: Record<string, string> },
+): Promise<void> {
   const { request, response, visit } = passage
   const match = MCP_PATH.exec(target.path)
   if (match === null) {
@@ -115,14 +132,26 @@ async function route(deps: DoorDeps, passage: Passage, { target, headers }: { ta
     throw new GatewayError('method_not_allowed', 'an MCP endpoint takes POST, GET and DELETE')
   }
   const identity = await deps.authenticate(request, target)
-  const body = request.method === 'POST' ? await readBody(request, { maxBytes: deps.bounds.bodyBytes, timeoutMs: deps.bounds.bodyMs }) : undefined
+  const body =
+    request.method === 'POST'
+      ? await readBody(request, { maxBytes: deps.bounds.bodyBytes, timeoutMs: deps.bounds.bodyMs })
+      : undefined
   const responder = createResponder(response, {
     headers,
     bufferBytes: deps.bounds.eventBufferBytes,
     keepAliveMs: deps.bounds.keepAliveMs,
     onHead: (status) => (visit.status = status),
   })
-  const admitted: Admitted = { request, target, identity, body, exchangeId: visit.exchangeId, trace: deps.startTrace(request), at: visit.at, startedAt: visit.startedAt }
+  const admitted: Admitted = {
+    request,
+    target,
+    identity,
+    body,
+    exchangeId: visit.exchangeId,
+    trace: deps.startTrace(request),
+    at: visit.at,
+    startedAt: visit.startedAt,
+  }
   await deps.mcp(admitted, match[1], responder)
 }
 
@@ -130,7 +159,8 @@ const BASE_HEADERS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no
 
 function refuseEarly(deps: DoorDeps, overloaded: boolean): void {
   if (deps.draining()) throw new GatewayError('draining', 'the gateway is shutting down', { retryAfterSeconds: 1 })
-  if (overloaded) throw new GatewayError('overloaded', 'the gateway is at its limit of requests under way', { retryAfterSeconds: 1 })
+  if (overloaded)
+    throw new GatewayError('overloaded', 'the gateway is at its limit of requests under way', { retryAfterSeconds: 1 })
 }
 
 function preflight(request: IncomingMessage, origin: string | undefined): Record<string, string> {
@@ -144,7 +174,11 @@ function endPreflight(response: ServerResponse, visit: Visit, headers: Record<st
   response.end()
 }
 
-function refuse(deps: DoorDeps, { request, response, visit }: Passage, failure: { error: GatewayError; headers: Record<string, string>; target: Target | undefined }): void {
+function refuse(
+  deps: DoorDeps,
+  { request, response, visit }: Passage,
+  failure: { error: GatewayError; headers: Record<string, string>; target: Target | undefined },
+): void {
   const { error, headers, target } = failure
   if (error.code === 'internal') deps.report({ type: 'internal-error', exchange: visit.exchangeId, error: error.cause ?? error })
   if (response.headersSent || response.destroyed) {

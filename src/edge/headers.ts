@@ -22,7 +22,8 @@ export function assertSingleHeaders(rawHeaders: readonly string[]): void {
     const name = (rawHeaders[index] ?? '').toLowerCase()
     const isParameter = name.startsWith('mcp-param-')
     if (!SINGLE.has(name) && !isParameter) {
-      if (name.includes('_') && SINGLE.has(name.replaceAll('_', '-'))) throw new GatewayError('invalid_request', `header ${name} is spelt with an underscore`)
+      if (name.includes('_') && SINGLE.has(name.replaceAll('_', '-')))
+        throw new GatewayError('invalid_request', `header ${name} is spelt with an underscore`)
       continue
     }
     if (seen.has(name)) throw new GatewayError('invalid_request', `header ${name} is given more than once`)

@@ -10,7 +10,9 @@ export interface HealthCheck {
 }
 
 /** Answers `/livez`, `/readyz` and `/healthz` (an alias of readyz); `?verbose` lists the checks. Asks no credential, tells no secret. */
-export function createHealthHandler(checks: () => readonly HealthCheck[]): (request: IncomingMessage, response: ServerResponse) => boolean {
+export function createHealthHandler(
+  checks: () => readonly HealthCheck[],
+): (request: IncomingMessage, response: ServerResponse) => boolean {
   return (request, response) => {
     const [path, query = ''] = (request.url ?? '').split('?')
     if (path !== '/livez' && path !== '/readyz' && path !== '/healthz') return false

@@ -77,10 +77,19 @@ function makeServer(options: ListenOptions, handler: RequestListener): Server | 
     joinDuplicateHeaders: false,
     requireHostHeader: true,
   }
-  return options.tls === undefined ? createPlainServer(shared, handler) : createTlsServer({ ...shared, ...readTls(options.tls) }, handler)
+  return options.tls === undefined
+    ? createPlainServer(shared, handler)
+    : createTlsServer({ ...shared, ...readTls(options.tls) }, handler)
 }
 
-function readTls(tls: NonNullable<ListenOptions['tls']>): { cert: Buffer; key: Buffer; ca?: Buffer; requestCert: boolean; rejectUnauthorized: boolean; minVersion: 'TLSv1.2' } {
+function readTls(tls: NonNullable<ListenOptions['tls']>): {
+  cert: Buffer
+  key: Buffer
+  ca?: Buffer
+  requestCert: boolean
+  rejectUnauthorized: boolean
+  minVersion: 'TLSv1.2'
+} {
   const pair = { cert: readFileSync(tls.cert), key: readFileSync(tls.key), minVersion: 'TLSv1.2' as const }
   if (tls.clientCa === undefined) return { ...pair, requestCert: false, rejectUnauthorized: false }
   return { ...pair, ca: readFileSync(tls.clientCa), requestCert: true, rejectUnauthorized: true }
@@ -90,7 +99,8 @@ function bind(server: Server | TlsServer, options: ListenOptions): Promise<void>
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const where = `${options.host}:${options.port}`
-      const why = error.code === 'EADDRINUSE' ? 'another program listens there; stop it or change the port in tollgate.json' : error.message
+      const why =
+        error.code === 'EADDRINUSE' ? 'another program listens there; stop it or change the port in tollgate.json' : error.message
       reject(new GatewayError('internal', `the ${options.name} listener cannot bind ${where}: ${why}`, { cause: error }))
     })
     server.listen({ host: options.host, port: options.port, backlog: 1024 }, resolve)

@@ -12,7 +12,12 @@ export interface OriginRules {
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Builds the rules from what the operator configured. Hosts compare with and without the port they were given with. */
-export function originRules(options: { publicUrl: string; hosts: readonly string[]; origins: readonly string[]; loopback: boolean }): OriginRules {
+export function originRules(options: {
+  publicUrl: string
+  hosts: readonly string[]
+  origins: readonly string[]
+  loopback: boolean
+}): OriginRules {
   const url = new URL(options.publicUrl)
   return {
     hosts: new Set([url.host.toLowerCase(), ...options.hosts.map((host) => host.toLowerCase())]),

@@ -10,10 +10,22 @@ export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
   return {
     snapshot: () => files.current.get(),
     about: { name: NAME, version: options.version, startedAt: life.startedAt, instance: life.instance },
-    facts: () => ({ issuers: callers.authenticator.status(), ledger: ledger.status(), mcp: facet.stats(), inFlight: life.doors?.inFlight() ?? 0 }),
-    authenticate: ({ headers }) => callers.authenticator.authenticate(headers.authorization === undefined ? {} : { authorization: headers.authorization }, resource),
+    facts: () => ({
+      issuers: callers.authenticator.status(),
+      ledger: ledger.status(),
+      mcp: facet.stats(),
+      inFlight: life.doors?.inFlight() ?? 0,
+    }),
+    authenticate: ({ headers }) =>
+      callers.authenticator.authenticate(
+        headers.authorization === undefined ? {} : { authorization: headers.authorization },
+        resource,
+      ),
     async principalOf(token) {
-      const { principal } = await callers.authenticator.authenticate({ authorization: `Bearer ${token}` }, `${life.doors?.publicUrl ?? ''}/mcp`)
+      const { principal } = await callers.authenticator.authenticate(
+        { authorization: `Bearer ${token}` },
+        `${life.doors?.publicUrl ?? ''}/mcp`,
+      )
       return principal
     },
     limitsOf(principal, item) {

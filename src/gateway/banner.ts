@@ -9,7 +9,12 @@ export interface BannerFacts {
   /** Development tokens: one per team of the catalogs, and one for the admin listener. */
   readonly tokens: readonly { readonly team: string; readonly catalog: string; readonly token: string }[]
   readonly adminToken: string | undefined
-  readonly problems: readonly { readonly file: string; readonly line?: number; readonly column?: number; readonly message: string }[]
+  readonly problems: readonly {
+    readonly file: string
+    readonly line?: number
+    readonly column?: number
+    readonly message: string
+  }[]
   readonly command: readonly string[]
 }
 
@@ -32,7 +37,11 @@ function urls({ publicUrl, adminUrl, healthUrl, isDevelopment }: BannerFacts): s
 
 function problems({ problems: list }: BannerFacts): string[] {
   if (list.length === 0) return []
-  return ['', 'Problems in files (the rest is served):', ...list.map(({ file, line = 1, column = 1, message }) => `  ${file}:${line}:${column}  ${message}`)]
+  return [
+    '',
+    'Problems in files (the rest is served):',
+    ...list.map(({ file, line = 1, column = 1, message }) => `  ${file}:${line}:${column}  ${message}`),
+  ]
 }
 
 function development({ publicUrl, tokens, adminToken, command }: BannerFacts): string[] {
@@ -40,7 +49,8 @@ function development({ publicUrl, tokens, adminToken, command }: BannerFacts): s
   for (const { team, catalog, token } of tokens) {
     lines.push('', `Token for team "${team}" (catalog "${catalog}" at ${mcpUrl(publicUrl, catalog)}), 12 hours:`, `  ${token}`)
   }
-  if (adminToken !== undefined) lines.push('', 'Token for the admin listener (TOLLGATE_ADMIN_TOKEN), 12 hours:', `  ${adminToken}`)
+  if (adminToken !== undefined)
+    lines.push('', 'Token for the admin listener (TOLLGATE_ADMIN_TOKEN), 12 hours:', `  ${adminToken}`)
   const [first] = tokens
   if (first === undefined) return lines
   lines.push('', `Connect a client as team "${first.team}" (export TOLLGATE_TOKEN=<the token above>):`)

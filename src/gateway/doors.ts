@@ -85,7 +85,12 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
 
 function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): DoorDeps {
   const { config, authenticator, facet, report } = deps
-  const rules = originRules({ publicUrl, hosts: config.data.hosts, origins: config.data.origins, loopback: LOOPBACK.test(config.data.host) })
+  const rules = originRules({
+    publicUrl,
+    hosts: config.data.hosts,
+    origins: config.data.origins,
+    loopback: LOOPBACK.test(config.data.host),
+  })
   const access = createAccess({
     publicUrl,
     title: 'Tollgate',
@@ -130,14 +135,22 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
   }
 }
 
-function quiet(name: string, where: { host: string; port: number; tls?: ListenOptions['tls'] }, { bounds }: Gateway): ListenOptions {
+function quiet(
+  name: string,
+  where: { host: string; port: number; tls?: ListenOptions['tls'] },
+  { bounds }: Gateway,
+): ListenOptions {
   const { headerBytes, headersMs, bodyMs } = bounds
   return { name, ...where, headerBytes, headersMs, requestMs: headersMs + bodyMs, connections: 256, connectionsPerAddress: 256 }
 }
 
 function paths(folder: string, tls: Gateway['data']['tls']): ListenOptions['tls'] {
   if (tls === undefined) return undefined
-  return { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key), ...(tls.clientCa === undefined ? {} : { clientCa: resolve(folder, tls.clientCa) }) }
+  return {
+    cert: resolve(folder, tls.cert),
+    key: resolve(folder, tls.key),
+    ...(tls.clientCa === undefined ? {} : { clientCa: resolve(folder, tls.clientCa) }),
+  }
 }
 
 function urlOf({ tls, host, port }: ListenOptions): string {

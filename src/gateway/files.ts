@@ -32,7 +32,8 @@ export interface Files {
 export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
   let files = initial
   let watcher: ConfigWatch | undefined
-  const build = (generation: number): Snapshot => buildSnapshot({ files, servers: deps.servers.states(), generation, now: Date.now() })
+  const build = (generation: number): Snapshot =>
+    buildSnapshot({ files, servers: deps.servers.states(), generation, now: Date.now() })
   const current = createCurrent(build(1))
 
   const publish = (): void => current.swap(build(current.get().generation + 1))

@@ -16,8 +16,19 @@ export function healthChecks({ life, ledger, files, callers }: Parts): HealthChe
   return [
     check('serving', life.ready, { required: true, message: life.draining ? 'shutting down' : 'starting or shutting down' }),
     check('ledger', ledgerStatus.writable, { required: true, message: ledgerStatus.reason }),
-    check('configuration', problems.length === 0, { required: false, message: problems.map(({ file, line, message }) => `${file}:${line ?? 1} ${message}`).join('; ') }),
-    check('servers', down.length === 0, { required: false, message: down.map(({ id, status }) => `${id}: ${status.state}${status.reason === undefined ? '' : ` (${status.reason})`}`).join('; ') }),
-    check('issuers', issuers.length === 0, { required: false, message: issuers.map(({ issuer, lastError }) => `${issuer}: ${lastError ?? ''}`).join('; ') }),
+    check('configuration', problems.length === 0, {
+      required: false,
+      message: problems.map(({ file, line, message }) => `${file}:${line ?? 1} ${message}`).join('; '),
+    }),
+    check('servers', down.length === 0, {
+      required: false,
+      message: down
+        .map(({ id, status }) => `${id}: ${status.state}${status.reason === undefined ? '' : ` (${status.reason})`}`)
+        .join('; '),
+    }),
+    check('issuers', issuers.length === 0, {
+      required: false,
+      message: issuers.map(({ issuer, lastError }) => `${issuer}: ${lastError ?? ''}`).join('; '),
+    }),
   ]
 }

@@ -60,13 +60,25 @@ async function start(config: string, side: ProcessSide): Promise<number> {
   return error === undefined ? EXIT.ok : EXIT.failure
 }
 
-async function bannerFacts({ doors, callers, files }: RunningGateway, { root }: ProcessSide): Promise<Parameters<typeof renderBanner>[0]> {
+async function bannerFacts(
+  { doors, callers, files }: RunningGateway,
+  { root }: ProcessSide,
+): Promise<Parameters<typeof renderBanner>[0]> {
   const { development } = callers
   const snapshot = files.current.get()
-  const teams = [...snapshot.catalogs.values()].flatMap(({ id, audience }) => (audience.teams ?? []).filter((team) => !team.includes('*')).map((team) => ({ team, catalog: id })))
+  const teams = [...snapshot.catalogs.values()].flatMap(({ id, audience }) =>
+    (audience.teams ?? []).filter((team) => !team.includes('*')).map((team) => ({ team, catalog: id })),
+  )
   const seen = teams.filter(({ team }, index) => teams.findIndex((other) => other.team === team) === index)
   const tokens =
-    development === undefined ? [] : await Promise.all(seen.map(async (entry) => ({ ...entry, token: await development.mint({ team: entry.team, ttlSeconds: TOKEN_SECONDS }) })))
+    development === undefined
+      ? []
+      : await Promise.all(
+          seen.map(async (entry) => ({
+            ...entry,
+            token: await development.mint({ team: entry.team, ttlSeconds: TOKEN_SECONDS }),
+          })),
+        )
   return {
     publicUrl: doors.publicUrl,
     adminUrl: doors.admin.url,

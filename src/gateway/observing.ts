@@ -50,7 +50,9 @@ export async function openObserving(deps: ObservingDeps): Promise<Observing> {
       ? NO_TRACING
       : await createTracing({
           url: otlp.url,
-          headers: Object.fromEntries(Object.entries(otlp.headers).map(([name, reference]) => [name, deps.secrets.read(reference)])),
+          headers: Object.fromEntries(
+            Object.entries(otlp.headers).map(([name, reference]) => [name, deps.secrets.read(reference)]),
+          ),
           serviceName: otlp.serviceName,
           version: deps.version,
           logger,
@@ -75,6 +77,7 @@ function spanFacts(deps: ObservingDeps, exchange: Exchange, entry: Entry): SpanF
   const transport = entry.server === null ? undefined : deps.transportOf(entry.server)
   if (entry.server === null || transport === undefined) return { protocolVersion }
   const url = deps.urlOf(entry.server)
-  const where = url === undefined ? {} : { address: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
+  const where =
+    url === undefined ? {} : { address: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
   return { protocolVersion, upstream: { transport, ...where } }
 }

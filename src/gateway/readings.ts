@@ -11,7 +11,11 @@ export function readings({ files, facet, ledger }: Partial<Parts>, life: Life): 
     inFlight: life.doors?.inFlight() ?? 0,
     ...stats,
     ledger: ledger?.status() ?? { writable: true, queuedBytes: 0, backlogBytes: 0, lagMs: 0, corruptLines: 0 },
-    servers: [...(snapshot?.servers.values() ?? [])].map(({ id, status }) => ({ id, isUp: status.state === 'ready', circuit: status.circuit })),
+    servers: [...(snapshot?.servers.values() ?? [])].map(({ id, status }) => ({
+      id,
+      isUp: status.state === 'ready',
+      circuit: status.circuit,
+    })),
   }
 }
 

@@ -40,7 +40,11 @@ export function openServers(deps: ServersDeps): UpstreamSet {
   }
 }
 
-function create(id: string, config: Server, deps: ServersDeps & { readonly guard: ReturnType<typeof createChildGuard> }): Upstream {
+function create(
+  id: string,
+  config: Server,
+  deps: ServersDeps & { readonly guard: ReturnType<typeof createChildGuard> },
+): Upstream {
   const { secrets, egress, report } = deps
   const clientInfo = { ...deps.info }
   const now = (): number => performance.now()
@@ -57,7 +61,17 @@ function create(id: string, config: Server, deps: ServersDeps & { readonly guard
       monotonic: now,
       random: Math.random,
       connectStdio: (child, wishes) =>
-        connectStdio(child, { id, secrets, env: deps.env, baseDir: deps.folder, guard: deps.guard, report, now, clientInfo, ...wishes }),
+        connectStdio(child, {
+          id,
+          secrets,
+          env: deps.env,
+          baseDir: deps.folder,
+          guard: deps.guard,
+          report,
+          now,
+          clientInfo,
+          ...wishes,
+        }),
     },
   })
 }

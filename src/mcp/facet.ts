@@ -182,8 +182,10 @@ function findSession({ sessions }: McpParts, { headers, identity, catalog }: Mcp
 function resolveView({ deps }: McpParts, { identity, catalog }: McpRequest, snapshot: Snapshot): CatalogView {
   const eligible = deps.policy.eligible(identity.principal, snapshot, deps.now())
   const isMissing = catalog === undefined ? eligible.length === 0 : !eligible.includes(catalog)
-  if (isMissing) deps.report({ type: 'auth-denied', reason: 'no-catalog', route: catalog === undefined ? '/mcp' : '/mcp/:catalog' })
-  if (isMissing && catalog === undefined) throw new GatewayError('forbidden', 'no catalog of this gateway is for you; ask its administrator')
+  if (isMissing)
+    deps.report({ type: 'auth-denied', reason: 'no-catalog', route: catalog === undefined ? '/mcp' : '/mcp/:catalog' })
+  if (isMissing && catalog === undefined)
+    throw new GatewayError('forbidden', 'no catalog of this gateway is for you; ask its administrator')
   if (catalog === undefined) return snapshot.view(eligible)
   if (isMissing) throw new GatewayError('not_found', 'no such catalog')
   return snapshot.view([catalog])

@@ -40,7 +40,13 @@ export async function govern<Answer>(deps: GovernDeps, exchange: Exchange, call:
 }
 
 type Outcome<Answer> =
-  | { readonly status: EntryStatus; readonly answer: Answer; readonly bytes: number; readonly code?: string; readonly error?: undefined }
+  | {
+      readonly status: EntryStatus
+      readonly answer: Answer
+      readonly bytes: number
+      readonly code?: string
+      readonly error?: undefined
+    }
   | { readonly status: EntryStatus; readonly error: Error; readonly code: string; readonly bytes: number }
 
 interface Leg<Answer> {
@@ -82,12 +88,19 @@ async function judge(deps: GovernDeps, exchange: Exchange, hook: Hook, lens: () 
   const verdicts = await deps.guard.inspect(hook, lens(), exchange.signal)
   exchange.timings.guardMs += deps.monotonic() - started
   const blocked = verdicts.find((verdict) => verdict.action === 'block')
-  if (blocked !== undefined) throw new Failure('guard_blocked', `blocked by ${blocked.evaluator}${blocked.reason === undefined ? '' : `: ${blocked.reason}`}`)
+  if (blocked !== undefined)
+    throw new Failure(
+      'guard_blocked',
+      `blocked by ${blocked.evaluator}${blocked.reason === undefined ? '' : `: ${blocked.reason}`}`,
+    )
 }
 
 function limited(rule: LimitRule, retryAfterSeconds: number): GatewayError {
   const code = rule.kind === 'rate' ? 'rate_limited' : 'concurrency_limited'
-  return new Failure(code, `limit reached: ${rule.label}; try again in ${retryAfterSeconds} s`, { retryAfterSeconds, details: { limit: rule.label } })
+  return new Failure(code, `limit reached: ${rule.label}; try again in ${retryAfterSeconds} s`, {
+    retryAfterSeconds,
+    details: { limit: rule.label },
+  })
 }
 
 const STATUS_OF: Partial<Record<GatewayError['code'], EntryStatus>> = {
@@ -102,7 +115,10 @@ function failed<Answer>(deps: GovernDeps, exchange: Exchange, error: GatewayErro
   return { status: STATUS_OF[error.code] ?? 'error', error, code: error.code, bytes: 0 }
 }
 
-function toEntry<Answer>(deps: GovernDeps, { exchange, call, decision, outcome }: Leg<Answer> & { outcome: Outcome<Answer> }): Entry {
+function toEntry<Answer>(
+  deps: GovernDeps,
+  { exchange, call, decision, outcome }: Leg<Answer> & { outcome: Outcome<Answer> },
+): Entry {
   const { principal } = exchange.identity
   const { timings } = exchange
   const { item, rule } = decision

@@ -9,13 +9,20 @@ export function checkAudience(catalog: Catalog, principal: Principal, now: Date)
   const miss = missing(catalog, principal) ?? conditionMiss(catalog, principal, now)
   return miss === undefined
     ? { step: 'audience', outcome: 'pass', message: `catalog "${catalog.id}" is for this principal`, rule: audience.rule }
-    : { step: 'audience', outcome: 'fail', message: `catalog "${catalog.id}" is not for this principal: ${miss}`, rule: audience.rule }
+    : {
+        step: 'audience',
+        outcome: 'fail',
+        message: `catalog "${catalog.id}" is not for this principal: ${miss}`,
+        rule: audience.rule,
+      }
 }
 
 function missing(catalog: Catalog, principal: Principal): string | undefined {
   const { teams, agents, groups } = catalog.audience
-  if (teams !== undefined && !matches(teams, principal.team)) return `its teams are ${list(teams)}, the caller's is ${show(principal.team)}`
-  if (agents !== undefined && !matches(agents, principal.agent)) return `its agents are ${list(agents)}, the caller's is ${show(principal.agent)}`
+  if (teams !== undefined && !matches(teams, principal.team))
+    return `its teams are ${list(teams)}, the caller's is ${show(principal.team)}`
+  if (agents !== undefined && !matches(agents, principal.agent))
+    return `its agents are ${list(agents)}, the caller's is ${show(principal.agent)}`
   if (groups !== undefined && !principal.groups.some((group) => matches(groups, group))) {
     return `its groups are ${list(groups)}, the caller's are ${list(principal.groups)}`
   }
@@ -27,7 +34,9 @@ function conditionMiss(catalog: Catalog, principal: Principal, now: Date): strin
   if (when === undefined) return undefined
   const outcome = when.evaluate({ principal, time: now })
   if (outcome.kind === 'true') return undefined
-  return outcome.kind === 'error' ? `when \`${when.source}\` could not be evaluated (${outcome.message})` : `when \`${when.source}\` is false`
+  return outcome.kind === 'error'
+    ? `when \`${when.source}\` could not be evaluated (${outcome.message})`
+    : `when \`${when.source}\` is false`
 }
 
 /** A list with `*` matches a caller without the field too: the file says everybody. */

@@ -4,7 +4,12 @@ import type { Principal } from '../core/principal.ts'
 import type { CatalogItem } from '../core/snapshot.ts'
 
 /** What a `when` of a catalog item may look at. `args` is left out while listing. */
-export function conditionContext(principal: Principal, item: CatalogItem, args: JsonObject | undefined, now: Date): ConditionContext {
+export function conditionContext(
+  principal: Principal,
+  item: CatalogItem,
+  args: JsonObject | undefined,
+  now: Date,
+): ConditionContext {
   const tool = {
     name: item.name,
     server: item.server,

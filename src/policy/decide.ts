@@ -15,7 +15,11 @@ export function decide(request: DecisionRequest): Decision {
   const item = view.byName[request.target.kind].get(request.target.name)
   if (item === undefined) return refuseUnknown(request, view, trace)
 
-  trace.push({ step: 'target', outcome: 'pass', message: `${item.kind} "${item.name}" is "${item.definition.name}" of server "${item.server}"` })
+  trace.push({
+    step: 'target',
+    outcome: 'pass',
+    message: `${item.kind} "${item.name}" is "${item.definition.name}" of server "${item.server}"`,
+  })
   trace.push({ step: 'rule', outcome: 'pass', message: `catalog "${item.catalog}" shows it`, rule: item.rule })
   return decideItem(request, view, item, trace)
 }
@@ -30,7 +34,7 @@ export function eligible(principal: DecisionRequest['principal'], snapshot: Snap
 }
 
 /** Whether an item of a view is listed: the same steps as a call whose arguments are not known yet. */
-export function isVisible(principal: DecisionRequest['principal'], item: CatalogItem, now: Date): boolean {
+function isVisible(principal: DecisionRequest['principal'], item: CatalogItem, now: Date): boolean {
   if (item.when === undefined) return true
   const outcome = item.when.evaluate(conditionContext(principal, item, undefined, now))
   return outcome.kind === 'true' || outcome.kind === 'unknown'
@@ -82,7 +86,11 @@ function refuseUnknown(request: DecisionRequest, view: CatalogView, trace: Trace
       return withheld.rule === undefined ? decision : { ...decision, rule: withheld.rule }
     }
   }
-  trace.push({ step: 'target', outcome: 'fail', message: `no rule of ${view.id} shows a ${kind} named "${name}", and no server it names offers one` })
+  trace.push({
+    step: 'target',
+    outcome: 'fail',
+    message: `no rule of ${view.id} shows a ${kind} named "${name}", and no server it names offers one`,
+  })
   return { outcome: 'deny', reason: 'unknown-target', view, trace }
 }
 
@@ -102,12 +110,21 @@ function decideItem(request: DecisionRequest, view: CatalogView, item: CatalogIt
     const outcome = item.when.evaluate(conditionContext(request.principal, item, args, request.now))
     const passed = outcome.kind === 'true' || outcome.kind === 'unknown'
     const what = outcome.kind === 'error' ? `could not be evaluated (${outcome.message})` : `is ${outcome.kind}`
-    trace.push({ step: 'condition', outcome: passed ? 'pass' : 'fail', message: `when \`${item.when.source}\` ${what}`, rule: item.rule })
+    trace.push({
+      step: 'condition',
+      outcome: passed ? 'pass' : 'fail',
+      message: `when \`${item.when.source}\` ${what}`,
+      rule: item.rule,
+    })
     if (!passed) return { outcome: 'deny', reason: outcome.kind === 'error' ? 'condition-error' : 'condition-false', ...facts }
   }
   const status = request.snapshot.servers.get(item.server)?.status
   const state = status?.state ?? 'quarantined'
   const because = status?.reason === undefined ? '' : `: ${status.reason}`
-  trace.push({ step: 'server', outcome: state === 'ready' ? 'pass' : 'info', message: `server "${item.server}" is ${state}${because}` })
+  trace.push({
+    step: 'server',
+    outcome: state === 'ready' ? 'pass' : 'info',
+    message: `server "${item.server}" is ${state}${because}`,
+  })
   return { outcome: 'allow', reason: 'allowed', ...facts }
 }

@@ -10,7 +10,13 @@ export interface Explanation {
   readonly listed: boolean
   readonly catalog?: string
   readonly rule?: RuleLocation
-  readonly item?: { readonly name: string; readonly server: string; readonly upstreamName: string; readonly digest: string; readonly shownDigest: string }
+  readonly item?: {
+    readonly name: string
+    readonly server: string
+    readonly upstreamName: string
+    readonly digest: string
+    readonly shownDigest: string
+  }
   readonly server?: { readonly id: string } & ServerStatus
   readonly trace: readonly TraceStep[]
   /** The smallest change that would flip the answer, in words with file and line. */
@@ -57,9 +63,13 @@ function resolveName(request: DecisionRequest): DecisionRequest {
   const direct = decide(withoutArguments(request))
   if (direct.item !== undefined || direct.view === undefined) return request
   const { kind, name } = request.target
-  const same = direct.view.items[kind].find((item) => item.definition.name === name || `${item.server}/${item.definition.name}` === name)
+  const same = direct.view.items[kind].find(
+    (item) => item.definition.name === name || `${item.server}/${item.definition.name}` === name,
+  )
   if (same !== undefined) return { ...request, target: { kind, name: same.name } }
-  const withheld = direct.view.catalogs.flatMap((catalog) => catalog.withheld).find((entry) => entry.kind === kind && `${entry.server}/${entry.name}` === name)
+  const withheld = direct.view.catalogs
+    .flatMap((catalog) => catalog.withheld)
+    .find((entry) => entry.kind === kind && `${entry.server}/${entry.name}` === name)
   return withheld === undefined ? request : { ...request, target: { kind, name: withheld.name } }
 }
 
@@ -101,21 +111,28 @@ function shows(catalog: Catalog, target: DecisionRequest['target']): boolean {
 
 function changeForRule(request: DecisionRequest, decision: Decision): string {
   const withheld = withheldOf(decision, request)
-  const place = withheld?.rule === undefined ? `a rule for server "${withheld?.server ?? ''}"` : `"allow" of the rule at ${at(withheld.rule)}`
+  const place =
+    withheld?.rule === undefined ? `a rule for server "${withheld?.server ?? ''}"` : `"allow" of the rule at ${at(withheld.rule)}`
   return `add "${withheld?.name ?? request.target.name}" to ${place}`
 }
 
 function changeForUnknown(request: DecisionRequest, decision: Decision): string {
   const { kind, name } = request.target
   const withheld = withheldOf(decision, request)
-  if (withheld !== undefined) return `${withheld.message}; ${withheld.reason === 'dropped' ? 'mend the definition at the server' : 'name something the server offers'}`
+  if (withheld !== undefined)
+    return `${withheld.message}; ${withheld.reason === 'dropped' ? 'mend the definition at the server' : 'name something the server offers'}`
   const [catalog] = decision.view?.catalogs ?? []
   for (const server of [...request.snapshot.servers.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    const offered = server.inventory?.definitions[kind].find((entry) => entry.name === name || `${server.id}/${entry.name}` === name)
-    if (offered !== undefined && catalog !== undefined) return `add a rule for server "${server.id}" with "${offered.name}" to ${catalog.file}`
+    const offered = server.inventory?.definitions[kind].find(
+      (entry) => entry.name === name || `${server.id}/${entry.name}` === name,
+    )
+    if (offered !== undefined && catalog !== undefined)
+      return `add a rule for server "${server.id}" with "${offered.name}" to ${catalog.file}`
   }
   const near = nearest(name, decision.view?.items[kind].map((item) => item.name) ?? [])
-  return near === undefined ? `no registered server offers a ${kind} named "${name}"` : `no registered server offers a ${kind} named "${name}"; the nearest name shown is "${near}"`
+  return near === undefined
+    ? `no registered server offers a ${kind} named "${name}"`
+    : `no registered server offers a ${kind} named "${name}"; the nearest name shown is "${near}"`
 }
 
 function withheldOf(decision: Decision, request: DecisionRequest): Withheld | undefined {

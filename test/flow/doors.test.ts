@@ -10,7 +10,11 @@ beforeAll(async () => {
   upstream = await startEverythingFixture()
   gateway = await startTestGateway({
     'servers/every.json': { type: 'http', url: upstream.url },
-    'catalogs/research.json': { title: 'Research', for: { teams: ['research'] }, tools: [{ server: 'every', allow: ['test_simple_*', 'test_error_*'], deny: ['*_error_*'] }] },
+    'catalogs/research.json': {
+      title: 'Research',
+      for: { teams: ['research'] },
+      tools: [{ server: 'every', allow: ['test_simple_*', 'test_error_*'], deny: ['*_error_*'] }],
+    },
     'catalogs/secret.json': { title: 'Secret', for: { teams: ['spies'] }, tools: [{ server: 'every', allow: ['*'] }] },
   })
   await gateway.until((snapshot) => snapshot.servers.get('every')?.status.state === 'ready')
@@ -21,17 +25,36 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]()
 })
 
-const bearer = async (team: string, options = {}): Promise<Record<string, string>> => ({ authorization: `Bearer ${await gateway.token(team, options)}` })
+const bearer = async (team: string, options = {}): Promise<Record<string, string>> => ({
+  authorization: `Bearer ${await gateway.token(team, options)}`,
+})
 
 describe('A27 route walk', () => {
   // Every door of the data and admin listeners; a new one must be added here with its class.
-  const open = ['/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/mcp', '/.well-known/oauth-protected-resource/mcp/research']
+  const open = [
+    '/.well-known/oauth-protected-resource',
+    '/.well-known/oauth-protected-resource/mcp',
+    '/.well-known/oauth-protected-resource/mcp/research',
+  ]
   const closed: [string, string][] = [
-    ['POST', '/mcp'], ['GET', '/mcp'], ['DELETE', '/mcp'], ['POST', '/mcp/research'], ['GET', '/mcp/research'], ['DELETE', '/mcp/research'],
-    ['POST', '/mcp/unknown'], ['GET', '/v0.1/servers'], ['GET', '/v0.1/servers/local.tollgate%2Fresearch/versions'], ['GET', '/v0.1/servers/local.tollgate%2Fresearch/versions/latest'],
+    ['POST', '/mcp'],
+    ['GET', '/mcp'],
+    ['DELETE', '/mcp'],
+    ['POST', '/mcp/research'],
+    ['GET', '/mcp/research'],
+    ['DELETE', '/mcp/research'],
+    ['POST', '/mcp/unknown'],
+    ['GET', '/v0.1/servers'],
+    ['GET', '/v0.1/servers/local.tollgate%2Fresearch/versions'],
+    ['GET', '/v0.1/servers/local.tollgate%2Fresearch/versions/latest'],
   ]
   const admin: [string, string][] = [
-    ['GET', '/metrics'], ['GET', '/admin/v1/status'], ['GET', '/admin/v1/explain'], ['GET', '/admin/v1/usage'], ['GET', '/admin/v1/entries'], ['POST', '/admin/v1/reload'],
+    ['GET', '/metrics'],
+    ['GET', '/admin/v1/status'],
+    ['GET', '/admin/v1/explain'],
+    ['GET', '/admin/v1/usage'],
+    ['GET', '/admin/v1/entries'],
+    ['POST', '/admin/v1/reload'],
   ]
 
   it.each(open)('GET %s is published', async (path) => {
@@ -39,7 +62,12 @@ describe('A27 route walk', () => {
   })
 
   it.each(closed)('A13 %s %s refuses nobody and an invented bearer with 401', async (method, path) => {
-    for (const headers of [{}, { authorization: 'Bearer invented' }, { authorization: 'Basic YTpi' }, { 'x-api-key': "' OR 1=1--" }]) {
+    for (const headers of [
+      {},
+      { authorization: 'Bearer invented' },
+      { authorization: 'Basic YTpi' },
+      { 'x-api-key': "' OR 1=1--" },
+    ]) {
       const response = await fetch(gateway.url + path, { method, headers })
 
       expect(response.status).toBe(401)
@@ -54,9 +82,12 @@ describe('A27 route walk', () => {
     expect([nobody.status, caller.status]).toEqual([401, 403])
   })
 
-  it.each(['/', '/admin/v1/status', '/metrics', '/console', '/v0/servers', '/mcp/a/b', '/favicon.ico'])('GET %s on the data listener is nothing', async (path) => {
-    expect((await fetch(gateway.url + path, { headers: await bearer('research', { roles: ['admin'] }) })).status).toBe(404)
-  })
+  it.each(['/', '/admin/v1/status', '/metrics', '/console', '/v0/servers', '/mcp/a/b', '/favicon.ico'])(
+    'GET %s on the data listener is nothing',
+    async (path) => {
+      expect((await fetch(gateway.url + path, { headers: await bearer('research', { roles: ['admin'] }) })).status).toBe(404)
+    },
+  )
 })
 
 describe('identity at the door', () => {
@@ -70,7 +101,12 @@ describe('identity at the door', () => {
   })
 
   it.each(['bearer', 'BEARER'])('A14 the scheme may be spelt %s', async (scheme) => {
-    const answer = await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers: { authorization: `${scheme} ${await gateway.token('research')}` } })
+    const answer = await modernRequest(
+      `${gateway.url}/mcp`,
+      'tools/list',
+      {},
+      { headers: { authorization: `${scheme} ${await gateway.token('research')}` } },
+    )
 
     expect(answer.status).toBe(200)
   })
@@ -92,12 +128,20 @@ describe('identity at the door', () => {
   it('A24 every form of the same principal gets the same decision', async () => {
     const { openKeyStore } = await import('../../src/store/keys.ts')
     const store = await openKeyStore(`${gateway.folder}/.tollgate`, () => Date.now())
-    const { key } = await store.create({ principal: { subject: 'bot', kind: 'agent', team: 'research', groups: [], roles: [], scopes: [] } })
+    const { key } = await store.create({
+      principal: { subject: 'bot', kind: 'agent', team: 'research', groups: [], roles: [], scopes: [] },
+    })
     store.close()
     const forms = [await bearer('research'), { authorization: `Bearer ${key}` }, { 'x-api-key': key }]
 
-    await expect.poll(async () => (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers: forms[1] ?? {} })).status, { timeout: 2_000 }).toBe(200)
-    const answers = await Promise.all(forms.map((headers) => modernRequest(`${gateway.url}/mcp`, 'tools/call', { name: 'test_error_handling' }, { headers })))
+    await expect
+      .poll(async () => (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers: forms[1] ?? {} })).status, {
+        timeout: 2_000,
+      })
+      .toBe(200)
+    const answers = await Promise.all(
+      forms.map((headers) => modernRequest(`${gateway.url}/mcp`, 'tools/call', { name: 'test_error_handling' }, { headers })),
+    )
 
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
     expect(answers[0]?.message?.error?.code).toBe(-32602)
@@ -107,14 +151,45 @@ describe('identity at the door', () => {
 describe('HTTP at the door', () => {
   const cases: [string, () => Promise<{ status: number }>, number][] = [
     ['B10 a foreign Host is misdirected', () => raw('GET /mcp HTTP/1.1\r\nHost: evil.example\r\n\r\n'), 421],
-    ['B14 two Authorization headers are refused', () => raw('POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 0\r\n\r\n'), 400],
+    [
+      'B14 two Authorization headers are refused',
+      () =>
+        raw(
+          'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 0\r\n\r\n',
+        ),
+      400,
+    ],
     ['B13 an absolute target is refused', () => raw('GET http://127.0.0.1/mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'), 400],
     ['B18 a dot segment is refused', () => raw('GET /mcp/../mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'), 400],
-    ['B07 a header block over the bound is refused', () => raw(`GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Big: ${'a'.repeat(20_000)}\r\n\r\n`), 431],
-    ['B01 a request with two lengths is refused', () => raw('POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'), 400],
-    ['B11 a foreign Origin is forbidden', () => fetch(`${gateway.url}/mcp`, { headers: { origin: 'https://evil.example' } }), 403],
-    ['an allowed preflight is answered', () => fetch(`${gateway.url}/mcp`, { method: 'OPTIONS', headers: { origin: 'http://localhost:6274', 'access-control-request-method': 'POST' } }), 204],
-    ['B25 a preflight of a foreign origin is not', () => fetch(`${gateway.url}/mcp`, { method: 'OPTIONS', headers: { origin: 'https://evil.example' } }), 403],
+    [
+      'B07 a header block over the bound is refused',
+      () => raw(`GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Big: ${'a'.repeat(20_000)}\r\n\r\n`),
+      431,
+    ],
+    [
+      'B01 a request with two lengths is refused',
+      () => raw('POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'),
+      400,
+    ],
+    [
+      'B11 a foreign Origin is forbidden',
+      () => fetch(`${gateway.url}/mcp`, { headers: { origin: 'https://evil.example' } }),
+      403,
+    ],
+    [
+      'an allowed preflight is answered',
+      () =>
+        fetch(`${gateway.url}/mcp`, {
+          method: 'OPTIONS',
+          headers: { origin: 'http://localhost:6274', 'access-control-request-method': 'POST' },
+        }),
+      204,
+    ],
+    [
+      'B25 a preflight of a foreign origin is not',
+      () => fetch(`${gateway.url}/mcp`, { method: 'OPTIONS', headers: { origin: 'https://evil.example' } }),
+      403,
+    ],
     ['PUT is not for an MCP endpoint', () => fetch(`${gateway.url}/mcp`, { method: 'PUT' }), 405],
   ]
   it.each(cases)('%s', async (_name, act, status) => {

@@ -31,7 +31,11 @@ beforeAll(async () => {
       title: 'All',
       for: { teams: ['research'] },
       tools: [
-        { server: 'modern', allow: ['test_simple_text', 'test_tool_with_progress', 'test_input_required_result_elicitation'], prefix: true },
+        {
+          server: 'modern',
+          allow: ['test_simple_text', 'test_tool_with_progress', 'test_input_required_result_elicitation'],
+          prefix: true,
+        },
         { server: 'legacy', allow: ['test_simple_text', 'test_elicitation', 'test_tool_with_progress'], prefix: true },
         { server: 'everything', allow: ['echo', 'get-sum'] },
         { server: 'files', allow: ['read_text_file', 'list_directory'] },
@@ -52,7 +56,10 @@ afterAll(async () => {
 
 interface Session extends AsyncDisposable {
   list(): Promise<string[]>
-  call(name: string, args?: Record<string, unknown>): Promise<{ content: { type: string; text?: string }[]; isError?: boolean | undefined }>
+  call(
+    name: string,
+    args?: Record<string, unknown>,
+  ): Promise<{ content: { type: string; text?: string }[]; isError?: boolean | undefined }>
   prompt(name: string): Promise<unknown>
   read(uri: string): Promise<unknown>
 }
@@ -64,9 +71,14 @@ async function headers(): Promise<Record<string, string>> {
 const accept = async () => ({ action: 'accept' as const, content: { response: 'yes', name: 'Ann', n: 'Ann' } })
 
 async function v2(mode: 'legacy' | 'auto' | { pin: '2026-07-28' }): Promise<Session> {
-  const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode } })
+  const client = new Client(
+    { name: 'test', version: '1' },
+    { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode } },
+  )
   client.setRequestHandler('elicitation/create', accept)
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit: { headers: await headers() } }))
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit: { headers: await headers() } }),
+  )
   return {
     list: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name, args = {}) => await client.callTool({ name, arguments: args }),
@@ -130,7 +142,9 @@ describe.each(clients)('$name', ({ open }) => {
     expect((await session.call('legacy_test_simple_text')).content[0]?.text).toBe('This is a simple text response for testing.')
     expect((await session.call('echo', { message: 'hi' })).content[0]?.text).toContain('hi')
     expect((await session.call('get-sum', { a: 2, b: 3 })).content[0]?.text).toContain('5')
-    expect((await session.call('read_text_file', { path: join(shared, 'hello.txt') })).content[0]?.text).toContain('hello from a file')
+    expect((await session.call('read_text_file', { path: join(shared, 'hello.txt') })).content[0]?.text).toContain(
+      'hello from a file',
+    )
     expect((await session.call('read_graph')).isError ?? false).toBe(false)
   })
 

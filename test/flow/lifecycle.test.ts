@@ -5,7 +5,7 @@ import { developmentToken, startGatewayProcess, writeFiles } from '../support/ga
 import { modernRequest } from '../support/raw-mcp.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
-const KILLS = Number(process.env["KILLS"] ?? 50)
+const KILLS = Number(process.env['KILLS'] ?? 50)
 
 const files = (url: string, over: object = {}) => ({
   'tollgate.json': gatewayFile({ telemetry: { exchanges: false }, ...over }),
@@ -28,8 +28,14 @@ it(`H12 after ${KILLS} kills under load no acknowledged call is missing, none is
     const stop = new AbortController()
     const caller = async (): Promise<void> => {
       while (!stop.signal.aborted) {
-        const answer = await modernRequest(`${gateway.url}/mcp`, 'tools/call', { name: 'test_simple_text', arguments: {} }, { headers: { authorization } }).catch(() => undefined)
-        if (answer?.status === 200 && answer.message !== undefined) acknowledged.push(answer.headers.get('x-tollgate-exchange') ?? '')
+        const answer = await modernRequest(
+          `${gateway.url}/mcp`,
+          'tools/call',
+          { name: 'test_simple_text', arguments: {} },
+          { headers: { authorization } },
+        ).catch(() => undefined)
+        if (answer?.status === 200 && answer.message !== undefined)
+          acknowledged.push(answer.headers.get('x-tollgate-exchange') ?? '')
         else if (answer === undefined) return
       }
     }
@@ -58,7 +64,7 @@ it(`H12 after ${KILLS} kills under load no acknowledged call is missing, none is
 async function recordedIds(adminUrl: string, headers: Record<string, string>): Promise<string[]> {
   const ids: string[] = []
   let to = new Date(Date.now() + 60_000)
-  for (let before = new Set<string>(); ; ) {
+  for (let before = new Set<string>(); ;) {
     const response = await fetch(`${adminUrl}/admin/v1/entries?from=2020-01-01&to=${to.toISOString()}&limit=10000`, { headers })
     const { entries } = (await response.json()) as { entries: { id: string; at: number }[] }
     ids.push(...entries.map(({ id }) => id).filter((id) => !before.has(id)))
@@ -75,9 +81,21 @@ it('I10 SIGTERM: ready says no, the call under way is answered, the listen ends 
   writeFiles(folder.path, files(upstream.url))
   const gateway = await startGatewayProcess(folder.path)
   const headers = { authorization: `Bearer ${await developmentToken(folder.path, { team: 'research' })}` }
-  const listen = modernRequest(`${gateway.url}/mcp`, 'subscriptions/listen', { notifications: { toolsListChanged: true } }, { headers, id: 'L' })
-  const call = modernRequest(`${gateway.url}/mcp`, 'tools/call', { name: 'test_tool_with_progress', arguments: {}, _meta: { progressToken: 'p' } }, { headers })
-  await expect.poll(async () => (await status(gateway.adminUrl, folder.path)).inFlight, { timeout: 3_000 }).toBeGreaterThanOrEqual(2)
+  const listen = modernRequest(
+    `${gateway.url}/mcp`,
+    'subscriptions/listen',
+    { notifications: { toolsListChanged: true } },
+    { headers, id: 'L' },
+  )
+  const call = modernRequest(
+    `${gateway.url}/mcp`,
+    'tools/call',
+    { name: 'test_tool_with_progress', arguments: {}, _meta: { progressToken: 'p' } },
+    { headers },
+  )
+  await expect
+    .poll(async () => (await status(gateway.adminUrl, folder.path)).inFlight, { timeout: 3_000 })
+    .toBeGreaterThanOrEqual(2)
 
   const code = await gateway.kill('SIGTERM')
 
@@ -87,7 +105,9 @@ it('I10 SIGTERM: ready says no, the call under way is answered, the listen ends 
 })
 
 async function status(adminUrl: string, folder: string): Promise<{ inFlight: number }> {
-  const response = await fetch(`${adminUrl}/admin/v1/status`, { headers: { authorization: `Bearer ${await developmentToken(folder, { roles: ['viewer'] })}` } })
+  const response = await fetch(`${adminUrl}/admin/v1/status`, {
+    headers: { authorization: `Bearer ${await developmentToken(folder, { roles: ['viewer'] })}` },
+  })
   return (await response.json()) as { inFlight: number }
 }
 

@@ -16,10 +16,22 @@ beforeAll(async () => {
       title: 'Research',
       for: { teams: ['research'] },
       tools: [
-        { server: 'every', tool: 'test_simple_text', as: 'simple', limits: { callsPerMinute: 3 }, price: { usd: '0.002' }, labels: { sink: 'internal' } },
+        {
+          server: 'every',
+          tool: 'test_simple_text',
+          as: 'simple',
+          limits: { callsPerMinute: 3 },
+          price: { usd: '0.002' },
+          labels: { sink: 'internal' },
+        },
         { server: 'every', tool: 'test_tool_with_progress', as: 'slow', limits: { concurrent: 1 } },
         { server: 'every', tool: 'test_error_handling', as: 'failing' },
-        { server: 'every', tool: 'test_x_mcp_header', as: 'regional', when: "args.region == 'eu' || principal.roles.exists(r, r == 'admin')" },
+        {
+          server: 'every',
+          tool: 'test_x_mcp_header',
+          as: 'regional',
+          when: "args.region == 'eu' || principal.roles.exists(r, r == 'admin')",
+        },
         { server: 'every', allow: ['test_image_*'], deny: ['*content'] },
         { server: 'dead', tool: 'anything' },
       ],
@@ -33,24 +45,46 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]()
 })
 
-async function call(name: string, args: object = {}, options: { subject?: string; headers?: Record<string, string>; meta?: object } = {}): Promise<RawAnswer> {
-  const headers = { authorization: `Bearer ${await gateway.token('research', { subject: options.subject ?? 'ann' })}`, ...options.headers }
-  return await modernRequest(`${gateway.url}/mcp`, 'tools/call', { name, arguments: args, ...(options.meta === undefined ? {} : { _meta: options.meta }) }, { headers })
+async function call(
+  name: string,
+  args: object = {},
+  options: { subject?: string; headers?: Record<string, string>; meta?: object } = {},
+): Promise<RawAnswer> {
+  const headers = {
+    authorization: `Bearer ${await gateway.token('research', { subject: options.subject ?? 'ann' })}`,
+    ...options.headers,
+  }
+  return await modernRequest(
+    `${gateway.url}/mcp`,
+    'tools/call',
+    { name, arguments: args, ...(options.meta === undefined ? {} : { _meta: options.meta }) },
+    { headers },
+  )
 }
 
 async function admin(path: string, roles = ['viewer']): Promise<Response> {
-  return await fetch(`${gateway.adminUrl}${path}`, { headers: { authorization: `Bearer ${await gateway.token('ops', { roles })}` } })
+  return await fetch(`${gateway.adminUrl}${path}`, {
+    headers: { authorization: `Bearer ${await gateway.token('ops', { roles })}` },
+  })
 }
 
 describe('limits', () => {
   it('H06 the call over the limit gets 429 and a true Retry-After, on a connection that stays', async () => {
-    const answers = [await call('simple'), await call('simple'), await call('simple'), await call('simple', {}, { subject: 'bob' })]
+    const answers = [
+      await call('simple'),
+      await call('simple'),
+      await call('simple'),
+      await call('simple', {}, { subject: 'bob' }),
+    ]
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429])
     const wait = Number(answers[3]?.headers.get('retry-after'))
     expect(wait).toBeGreaterThanOrEqual(1)
     expect(wait).toBeLessThanOrEqual(60)
-    expect(answers[3]?.message).toMatchObject({ id: 1, error: { message: expect.stringContaining('3 calls per minute'), data: { retryAfterSeconds: wait } } })
+    expect(answers[3]?.message).toMatchObject({
+      id: 1,
+      error: { message: expect.stringContaining('3 calls per minute'), data: { retryAfterSeconds: wait } },
+    })
   })
 
   it('a second concurrent call of a tool that allows one is refused, and the place is given back', async () => {
@@ -70,8 +104,25 @@ describe('limits', () => {
         const response = await fetch(`${gateway.url}/mcp`, {
           method: 'POST',
           signal: abort.signal,
-          headers: { ...headers, 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
-          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true }, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } } }),
+          headers: {
+            ...headers,
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': '2026-07-28',
+            'mcp-method': 'subscriptions/listen',
+          },
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id: 1,
+            method: 'subscriptions/listen',
+            params: {
+              notifications: { toolsListChanged: true },
+              _meta: {
+                'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+                'io.modelcontextprotocol/clientCapabilities': {},
+              },
+            },
+          }),
         })
         return { response, abort }
       }),
@@ -94,7 +145,9 @@ describe('the ledger', () => {
     await call('regional', { region: 'eu', level: 1 }, { headers: { ...session, 'mcp-param-region': 'eu' } })
     await call('no_such_tool', {}, { headers: session })
 
-    const json = (await (await admin('/admin/v1/usage?by=session,target&session=run-42&from=1h')).json()) as { rows: { group: { target: string }; calls: number; errors: number; denied: number }[] }
+    const json = (await (await admin('/admin/v1/usage?by=session,target&session=run-42&from=1h')).json()) as {
+      rows: { group: { target: string }; calls: number; errors: number; denied: number }[]
+    }
     const csv = await (await admin('/admin/v1/usage?by=team,server&format=csv')).text()
     const table = await (await admin('/admin/v1/usage?by=team&format=table')).text()
 
@@ -107,16 +160,34 @@ describe('the ledger', () => {
   })
 
   it('one entry has the names, digests, decision, money and labels of its call', async () => {
-    const { entries } = (await (await admin('/admin/v1/entries?target=simple&status=ok&limit=1')).json()) as { entries: Record<string, unknown>[] }
+    const { entries } = (await (await admin('/admin/v1/entries?target=simple&status=ok&limit=1')).json()) as {
+      entries: Record<string, unknown>[]
+    }
 
     expect(entries[0]).toMatchObject({
-      kind: 'tool', team: 'research', subject: 'ann', catalog: 'research', server: 'every', target: 'simple', upstreamTarget: 'test_simple_text',
-      decision: 'allow', status: 'ok', nanoUsd: 2_000_000, rule: expect.stringMatching(/^catalogs\/research\.json:\d+$/),
-      definitionDigest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/), argumentsDigest: expect.stringMatching(/^sha256:/), labels: JSON.stringify({ sink: 'internal' }),
+      kind: 'tool',
+      team: 'research',
+      subject: 'ann',
+      catalog: 'research',
+      server: 'every',
+      target: 'simple',
+      upstreamTarget: 'test_simple_text',
+      decision: 'allow',
+      status: 'ok',
+      nanoUsd: 2_000_000,
+      rule: expect.stringMatching(/^catalogs\/research\.json:\d+$/),
+      definitionDigest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      argumentsDigest: expect.stringMatching(/^sha256:/),
+      labels: JSON.stringify({ sink: 'internal' }),
     })
   })
 
-  it.each(['/admin/v1/usage?by=colour', '/admin/v1/usage?from=yesterday', '/admin/v1/usage?format=xml', '/admin/v1/entries?limit=0'])('%s says what is allowed', async (path) => {
+  it.each([
+    '/admin/v1/usage?by=colour',
+    '/admin/v1/usage?from=yesterday',
+    '/admin/v1/usage?format=xml',
+    '/admin/v1/entries?limit=0',
+  ])('%s says what is allowed', async (path) => {
     const response = await admin(path)
 
     expect(response.status).toBe(400)
@@ -127,18 +198,55 @@ describe('the ledger', () => {
 describe('explain', () => {
   const principal = JSON.stringify({ team: 'research', subject: 'ann' })
   const ask = async (params: Record<string, string>): Promise<Record<string, unknown>> =>
-    (await (await admin(`/admin/v1/explain?${new URLSearchParams({ principal, ...params }).toString()}`)).json()) as Record<string, unknown>
+    (await (await admin(`/admin/v1/explain?${new URLSearchParams({ principal, ...params }).toString()}`)).json()) as Record<
+      string,
+      unknown
+    >
 
   const rows: [string, Record<string, string>, object][] = [
-    ['an allowed tool names its rule, digest and limits', { name: 'simple' }, { outcome: 'allow', listed: true, item: { server: 'every', upstreamName: 'test_simple_text' }, rule: { file: 'catalogs/research.json' }, limits: [{ max: 3 }] }],
-    ['the upstream\'s own name is understood', { name: 'test_simple_text' }, { outcome: 'allow', item: { name: 'simple' } }],
-    ['a denied tool names the deny entry', { name: 'test_image_content' }, { outcome: 'deny', reason: 'denied', listed: false, change: expect.stringContaining('catalogs/research.json:') }],
-    ['a tool no rule allows says where to add it', { name: 'test_audio_content' }, { outcome: 'deny', reason: 'not-allowed', change: expect.stringContaining('add "test_audio_content"') }],
-    ['arguments decide a condition', { name: 'regional', args: '{"region":"us"}' }, { outcome: 'deny', reason: 'condition-false', listed: true }],
+    [
+      'an allowed tool names its rule, digest and limits',
+      { name: 'simple' },
+      {
+        outcome: 'allow',
+        listed: true,
+        item: { server: 'every', upstreamName: 'test_simple_text' },
+        rule: { file: 'catalogs/research.json' },
+        limits: [{ max: 3 }],
+      },
+    ],
+    ["the upstream's own name is understood", { name: 'test_simple_text' }, { outcome: 'allow', item: { name: 'simple' } }],
+    [
+      'a denied tool names the deny entry',
+      { name: 'test_image_content' },
+      { outcome: 'deny', reason: 'denied', listed: false, change: expect.stringContaining('catalogs/research.json:') },
+    ],
+    [
+      'a tool no rule allows says where to add it',
+      { name: 'test_audio_content' },
+      { outcome: 'deny', reason: 'not-allowed', change: expect.stringContaining('add "test_audio_content"') },
+    ],
+    [
+      'arguments decide a condition',
+      { name: 'regional', args: '{"region":"us"}' },
+      { outcome: 'deny', reason: 'condition-false', listed: true },
+    ],
     ['other arguments decide it otherwise', { name: 'regional', args: '{"region":"eu"}' }, { outcome: 'allow' }],
-    ['another principal is not of the catalog', { name: 'simple', principal: '{"team":"sales"}' }, { outcome: 'deny', reason: 'no-catalog', change: expect.stringContaining('"research"') }],
-    ['a misspelt name gets the nearest one', { name: 'simpel' }, { outcome: 'deny', reason: 'unknown-target', change: expect.stringContaining('"simple"') }],
-    ['an unknown catalog lists the known ones', { name: 'simple', catalog: 'reserch' }, { outcome: 'deny', reason: 'unknown-catalog', change: expect.stringContaining('research') }],
+    [
+      'another principal is not of the catalog',
+      { name: 'simple', principal: '{"team":"sales"}' },
+      { outcome: 'deny', reason: 'no-catalog', change: expect.stringContaining('"research"') },
+    ],
+    [
+      'a misspelt name gets the nearest one',
+      { name: 'simpel' },
+      { outcome: 'deny', reason: 'unknown-target', change: expect.stringContaining('"simple"') },
+    ],
+    [
+      'an unknown catalog lists the known ones',
+      { name: 'simple', catalog: 'reserch' },
+      { outcome: 'deny', reason: 'unknown-catalog', change: expect.stringContaining('research') },
+    ],
   ]
   it.each(rows)('%s', async (_name, params, expected) => {
     expect(await ask(params)).toMatchObject(expected)
@@ -146,15 +254,22 @@ describe('explain', () => {
 
   it('takes a pasted token instead of a principal', async () => {
     const response = await fetch(`${gateway.adminUrl}/admin/v1/explain?name=simple`, {
-      headers: { authorization: `Bearer ${await gateway.token('ops', { roles: ['viewer'] })}`, 'x-tollgate-explain-token': await gateway.token('research') },
+      headers: {
+        authorization: `Bearer ${await gateway.token('ops', { roles: ['viewer'] })}`,
+        'x-tollgate-explain-token': await gateway.token('research'),
+      },
     })
 
     expect(await response.json()).toMatchObject({ outcome: 'allow', principal: { team: 'research' } })
   })
 
   it('what explain says is what happens', async () => {
-    expect((await call('regional', { region: 'us', level: 1 }, { headers: { 'mcp-param-region': 'us' } })).message?.error?.code).toBe(-32602)
-    expect((await call('regional', { region: 'eu', level: 1 }, { headers: { 'mcp-param-region': 'eu' } })).message?.result).toBeDefined()
+    expect(
+      (await call('regional', { region: 'us', level: 1 }, { headers: { 'mcp-param-region': 'us' } })).message?.error?.code,
+    ).toBe(-32602)
+    expect(
+      (await call('regional', { region: 'eu', level: 1 }, { headers: { 'mcp-param-region': 'eu' } })).message?.result,
+    ).toBeDefined()
   })
 })
 
@@ -175,7 +290,12 @@ describe('one dead server', () => {
     const ready = await fetch(`${gateway.healthUrl}/readyz?verbose`)
 
     expect(ready.status).toBe(200)
-    expect(await ready.json()).toMatchObject({ status: 'degraded', checks: expect.arrayContaining([expect.objectContaining({ name: 'servers', ok: false, message: expect.stringContaining('dead') })]) })
+    expect(await ready.json()).toMatchObject({
+      status: 'degraded',
+      checks: expect.arrayContaining([
+        expect.objectContaining({ name: 'servers', ok: false, message: expect.stringContaining('dead') }),
+      ]),
+    })
     expect((await call('failing')).status).toBe(200)
   })
 })

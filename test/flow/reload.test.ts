@@ -3,11 +3,19 @@ import { startEverythingFixture } from '../support/everything.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { modernRequest } from '../support/raw-mcp.ts'
 
-const catalog = (allow: string[], over: object = {}) => ({ title: 'Research', for: { teams: ['research'] }, tools: [{ server: 'every', allow }], ...over })
+const catalog = (allow: string[], over: object = {}) => ({
+  title: 'Research',
+  for: { teams: ['research'] },
+  tools: [{ server: 'every', allow }],
+  ...over,
+})
 
 async function bench() {
   const upstream = await startEverythingFixture()
-  const gateway = await startTestGateway({ 'servers/every.json': { type: 'http', url: upstream.url }, 'catalogs/research.json': catalog(['test_simple_text']) })
+  const gateway = await startTestGateway({
+    'servers/every.json': { type: 'http', url: upstream.url },
+    'catalogs/research.json': catalog(['test_simple_text']),
+  })
   await gateway.until((snapshot) => snapshot.catalogs.get('research')?.items.tool.length === 1)
   const headers = { authorization: `Bearer ${await gateway.token('research')}` }
   return {
@@ -30,8 +38,22 @@ it('a changed catalog is served within one second and listeners are told', async
   await using on = await bench()
   const listening = await fetch(`${on.gateway.url}/mcp`, {
     method: 'POST',
-    headers: { ...on.headers, 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 'L', method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true }, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } } }),
+    headers: {
+      ...on.headers,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 'L',
+      method: 'subscriptions/listen',
+      params: {
+        notifications: { toolsListChanged: true },
+        _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} },
+      },
+    }),
   })
   const reader = listening.body?.pipeThrough(new TextDecoderStream()).getReader()
   let heard = ''
@@ -57,15 +79,30 @@ it('a bad catalog changes nothing, and readiness and metrics tell', async () => 
   expect(await on.names()).toEqual(['test_simple_text'])
   const ready = await fetch(`${on.gateway.healthUrl}/readyz?verbose`)
   expect(ready.status).toBe(200)
-  expect(await ready.json()).toMatchObject({ status: 'degraded', checks: expect.arrayContaining([expect.objectContaining({ name: 'configuration', ok: false, message: expect.stringContaining('tolls') })]) })
-  const metrics = await fetch(`${on.gateway.adminUrl}/metrics`, { headers: { authorization: `Bearer ${await on.gateway.token('ops', { roles: ['viewer'] })}` } })
+  expect(await ready.json()).toMatchObject({
+    status: 'degraded',
+    checks: expect.arrayContaining([
+      expect.objectContaining({ name: 'configuration', ok: false, message: expect.stringContaining('tolls') }),
+    ]),
+  })
+  const metrics = await fetch(`${on.gateway.adminUrl}/metrics`, {
+    headers: { authorization: `Bearer ${await on.gateway.token('ops', { roles: ['viewer'] })}` },
+  })
   expect(await metrics.text()).toMatch(/tollgate_config_reload_failures_total [1-9]/)
 })
 
 it('a bad server file quarantines that server only', async () => {
   await using on = await bench()
   on.gateway.write('servers/other.json', { type: 'http', url: on.upstream.url })
-  on.gateway.write('catalogs/research.json', catalog(['test_simple_text'], { tools: [{ server: 'every', allow: ['test_simple_text'] }, { server: 'other', allow: ['test_error_handling'] }] }))
+  on.gateway.write(
+    'catalogs/research.json',
+    catalog(['test_simple_text'], {
+      tools: [
+        { server: 'every', allow: ['test_simple_text'] },
+        { server: 'other', allow: ['test_error_handling'] },
+      ],
+    }),
+  )
   await on.gateway.until((snapshot) => snapshot.catalogs.get('research')?.items.tool.length === 2)
 
   on.gateway.write('servers/other.json', '{ "type": "http" ')
@@ -79,7 +116,17 @@ it('I07 reloads under load lose no call, and each call sees one configuration', 
   const stop = AbortSignal.timeout(4_000)
   const statuses: number[] = []
   const caller = async (): Promise<void> => {
-    while (!stop.aborted) statuses.push((await modernRequest(`${on.gateway.url}/mcp`, 'tools/call', { name: 'test_simple_text', arguments: {} }, { headers: on.headers })).status)
+    while (!stop.aborted)
+      statuses.push(
+        (
+          await modernRequest(
+            `${on.gateway.url}/mcp`,
+            'tools/call',
+            { name: 'test_simple_text', arguments: {} },
+            { headers: on.headers },
+          )
+        ).status,
+      )
   }
 
   const callers = Promise.all([caller(), caller(), caller(), caller()])
@@ -97,8 +144,22 @@ it('a deny list entry ends calls and open streams within five seconds', async ()
   await using on = await bench()
   const listening = await fetch(`${on.gateway.url}/mcp`, {
     method: 'POST',
-    headers: { ...on.headers, 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 'L', method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true }, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } } }),
+    headers: {
+      ...on.headers,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 'L',
+      method: 'subscriptions/listen',
+      params: {
+        notifications: { toolsListChanged: true },
+        _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} },
+      },
+    }),
   })
   const ended = listening.text()
 

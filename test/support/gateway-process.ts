@@ -30,7 +30,9 @@ export function writeFiles(folder: string, files: Readonly<Record<string, unknow
 /** Starts the gateway of a folder; resolves when it serves. Rejects with its output when it ends instead. */
 export async function startGatewayProcess(folder: string): Promise<GatewayProcess> {
   const started = performance.now()
-  const child = spawn(process.execPath, [main, 'start', '--config', join(folder, 'tollgate.json')], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [main, 'start', '--config', join(folder, 'tollgate.json')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const lines: string[] = []
   const found = { mcp: '', admin: '', health: '' }
   const ready = new Promise<void>((resolve, reject) => {

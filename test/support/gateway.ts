@@ -18,7 +18,10 @@ export interface TestGateway extends AsyncDisposable {
   /** Log lines so far, parsed. */
   logs(): readonly Record<string, unknown>[]
   /** A development token. */
-  token(team: string, options?: { readonly subject?: string; readonly roles?: readonly string[]; readonly ttlSeconds?: number }): Promise<string>
+  token(
+    team: string,
+    options?: { readonly subject?: string; readonly roles?: readonly string[]; readonly ttlSeconds?: number },
+  ): Promise<string>
   /** Writes one file of the admin, as an editor would. */
   write(path: string, value: unknown): void
   /** Resolves when the next snapshot for which `holds` is in force. */

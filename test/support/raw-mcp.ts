@@ -4,17 +4,28 @@ export interface RawAnswer {
   readonly headers: Headers
   readonly text: string
   // The tests look into it and assert what they find.
-  readonly message: { id?: unknown; result?: Record<string, unknown>; error?: { code: number; message: string; data?: Record<string, unknown> } } | undefined
+  readonly message:
+    | {
+        id?: unknown
+        result?: Record<string, unknown>
+        error?: { code: number; message: string; data?: Record<string, unknown> }
+      }
+    | undefined
 }
 
 /** The envelope every 2026-07-28 request carries in `_meta`. */
-export const ENVELOPE = {
+const ENVELOPE = {
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',
   'io.modelcontextprotocol/clientCapabilities': {},
 } as const
 
 /** Sends one modern request by hand. */
-export async function modernRequest(url: string, method: string, params: Record<string, unknown> = {}, options: { headers?: Record<string, string>; id?: unknown } = {}): Promise<RawAnswer> {
+export async function modernRequest(
+  url: string,
+  method: string,
+  params: Record<string, unknown> = {},
+  options: { headers?: Record<string, string>; id?: unknown } = {},
+): Promise<RawAnswer> {
   const name = params['name'] ?? params['uri']
   const headers: Record<string, string> = {
     'mcp-protocol-version': '2026-07-28',
@@ -38,6 +49,11 @@ export async function post(url: string, body: unknown, headers: Record<string, s
 }
 
 function lastMessage(text: string): RawAnswer['message'] {
-  const data = text.startsWith('{') ? text : (text.split('\n').findLast((line) => line.startsWith('data: {'))?.slice(6) ?? '')
+  const data = text.startsWith('{')
+    ? text
+    : (text
+        .split('\n')
+        .findLast((line) => line.startsWith('data: {'))
+        ?.slice(6) ?? '')
   return data === '' ? undefined : (JSON.parse(data) as RawAnswer['message'])
 }

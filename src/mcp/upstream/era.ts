@@ -86,22 +86,26 @@ export function createHttpConnector({ config, http, connectSse }: ConnectorOptio
       const connection = await openModern()
       return connection === 'legacy' ? await openLegacy(capabilities) : connection
     },
-    async connectLegacy(capabilities) {
-      try {
-        const connection = await LegacyConnection.open(http, toRelayedCapabilities(capabilities))
-        if (connection.hasSession) return connection
-        await connection.close()
-        return undefined
-      } catch (error) {
-        if (error instanceof NoInitializeError || (error instanceof GatewayError && error.code === 'upstream_invalid')) return undefined
-        throw error
-      }
-    },
+    connectLegacy: (capabilities) => openSession(http, capabilities),
     doubt() {
       if (config.era !== 'auto' || verdict === undefined || http.now() - verdict.at < DOUBT_MS) return false
       verdict = undefined
       return true
     },
+  }
+}
+
+/** A legacy session, when the server opens one that lasts: without a session id it could not ask the caller anything. */
+async function openSession(http: HttpOptions, capabilities: JsonObject): Promise<Connection | undefined> {
+  try {
+    const connection = await LegacyConnection.open(http, toRelayedCapabilities(capabilities))
+    if (connection.hasSession) return connection
+    await connection.close()
+    return undefined
+  } catch (error) {
+    const refused = error instanceof NoInitializeError || (error instanceof GatewayError && error.code === 'upstream_invalid')
+    if (refused) return undefined
+    throw error
   }
 }
 

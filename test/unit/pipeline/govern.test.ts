@@ -8,17 +8,36 @@ import { govern, type GovernDeps } from '../../../src/pipeline/govern.ts'
 import type { FacetCall } from '../../../src/pipeline/facet.ts'
 
 const rule = { file: 'catalogs/a.json', line: 3, column: 1, path: '$.tools[0]' }
-const item = { kind: 'tool', catalog: 'a', server: 'notes', name: 'note', priceNanoUsd: 2_000_000, rule, definition: { name: 'create_note', digest: 'sha256:1' } } as unknown as CatalogItem
+const item = {
+  kind: 'tool',
+  catalog: 'a',
+  server: 'notes',
+  name: 'note',
+  priceNanoUsd: 2_000_000,
+  rule,
+  definition: { name: 'create_note', digest: 'sha256:1' },
+} as unknown as CatalogItem
 const allowed: Decision = { outcome: 'allow', reason: 'allowed', item, rule, trace: [] }
 const denied: Decision = { outcome: 'deny', reason: 'unknown-target', trace: [] }
 
 function exchange(): Exchange {
   const principal = { issuer: 'i', subject: 's', kind: 'user' as const, team: 'research', groups: [], roles: [], scopes: [] }
   return {
-    id: 'x1', at: 1_000, startedAt: 0, facet: 'mcp', method: 'tools/call', session: 'run',
-    identity: { principal, key: 'k', method: 'jwt' }, snapshot: { revision: 'r1' } as Snapshot, view: {} as CatalogView,
-    era: 'modern', protocolVersion: '2026-07-28', trace: { traceId: 't', spanId: 's', sampled: true },
-    signal: new AbortController().signal, requestBytes: 10, timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
+    id: 'x1',
+    at: 1_000,
+    startedAt: 0,
+    facet: 'mcp',
+    method: 'tools/call',
+    session: 'run',
+    identity: { principal, key: 'k', method: 'jwt' },
+    snapshot: { revision: 'r1' } as Snapshot,
+    view: {} as CatalogView,
+    era: 'modern',
+    protocolVersion: '2026-07-28',
+    trace: { traceId: 't', spanId: 's', sampled: true },
+    signal: new AbortController().signal,
+    requestBytes: 10,
+    timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
   }
 }
 
@@ -27,12 +46,34 @@ function road(over: Partial<GovernDeps> = {}) {
   const steps: string[] = []
   const deps: GovernDeps = {
     ledger: {
-      record: async (entry) => { steps.push('ledger'); entries.push(entry) },
-      assertWritable: () => undefined, query: async () => [], entries: async () => [], close: async () => undefined,
+      record: async (entry) => {
+        steps.push('ledger')
+        entries.push(entry)
+      },
+      assertWritable: () => undefined,
+      query: async () => [],
+      entries: async () => [],
+      close: async () => undefined,
     },
-    limiter: { admit: () => { steps.push('limits'); return { admitted: true, release: () => steps.push('release') } }, peek: () => ({ used: 0 }) },
-    guard: { active: () => true, inspect: async (hook) => { steps.push(`guard ${hook}`); return [] } },
-    limitRules: () => [], digest: () => 'sha256:args', monotonic: () => 5, report: () => undefined, ended: () => undefined,
+    limiter: {
+      admit: () => {
+        steps.push('limits')
+        return { admitted: true, release: () => steps.push('release') }
+      },
+      peek: () => ({ used: 0 }),
+    },
+    guard: {
+      active: () => true,
+      inspect: async (hook) => {
+        steps.push(`guard ${hook}`)
+        return []
+      },
+    },
+    limitRules: () => [],
+    digest: () => 'sha256:args',
+    monotonic: () => 5,
+    report: () => undefined,
+    ended: () => undefined,
     ...over,
   }
   return { deps, entries, steps }
@@ -41,9 +82,16 @@ function road(over: Partial<GovernDeps> = {}) {
 function call(decision: Decision, open: () => Promise<string>, steps: string[] = []): FacetCall<string> {
   const lens = { parts: [], replace: () => undefined }
   return {
-    kind: 'tool', target: 'note', args: {}, decide: () => decision,
-    open: async () => { steps.push('upstream'); return open() },
-    requestText: () => lens, responseText: () => lens,
+    kind: 'tool',
+    target: 'note',
+    args: {},
+    decide: () => decision,
+    open: async () => {
+      steps.push('upstream')
+      return open()
+    },
+    requestText: () => lens,
+    responseText: () => lens,
     facts: () => ({ status: 'ok', bytes: 7 }),
     refusal: () => new GatewayError('not_found', 'Unknown tool: note'),
   }
@@ -53,17 +101,38 @@ describe('govern', () => {
   it('takes the stops in the order of the road', async () => {
     const { deps, steps, entries } = road()
 
-    const answer = await govern(deps, exchange(), call(allowed, async () => 'done', steps))
+    const answer = await govern(
+      deps,
+      exchange(),
+      call(allowed, async () => 'done', steps),
+    )
 
     expect(answer).toBe('done')
     expect(steps).toEqual(['limits', 'guard request', 'upstream', 'guard response', 'release', 'ledger'])
-    expect(entries).toMatchObject([{ id: 'x1', status: 'ok', team: 'research', server: 'notes', upstreamTarget: 'create_note', nanoUsd: 2_000_000, rule: 'catalogs/a.json:3', argumentsDigest: 'sha256:args' }])
+    expect(entries).toMatchObject([
+      {
+        id: 'x1',
+        status: 'ok',
+        team: 'research',
+        server: 'notes',
+        upstreamTarget: 'create_note',
+        nanoUsd: 2_000_000,
+        rule: 'catalogs/a.json:3',
+        argumentsDigest: 'sha256:args',
+      },
+    ])
   })
 
   it('a denied exchange opens nothing and still writes one entry that costs nothing', async () => {
     const { deps, steps, entries } = road()
 
-    await expect(govern(deps, exchange(), call(denied, async () => 'done', steps))).rejects.toThrow('Unknown tool: note')
+    await expect(
+      govern(
+        deps,
+        exchange(),
+        call(denied, async () => 'done', steps),
+      ),
+    ).rejects.toThrow('Unknown tool: note')
 
     expect(steps).toEqual(['ledger'])
     expect(entries).toMatchObject([{ status: 'denied', decision: 'deny', reason: 'unknown-target', nanoUsd: 0 }])
@@ -71,9 +140,15 @@ describe('govern', () => {
 
   it('an exchange over a limit is told when to come back and opens nothing', async () => {
     const limitRule = { key: 'k', kind: 'rate' as const, max: 1, label: 'catalog "a": 1 call per minute' }
-    const { deps, entries } = road({ limiter: { admit: () => ({ admitted: false, rule: limitRule, retryAfterSeconds: 42 }), peek: () => ({ used: 1 }) } })
+    const { deps, entries } = road({
+      limiter: { admit: () => ({ admitted: false, rule: limitRule, retryAfterSeconds: 42 }), peek: () => ({ used: 1 }) },
+    })
 
-    const failure = await govern(deps, exchange(), call(allowed, async () => 'done')).catch((error: unknown) => error)
+    const failure = await govern(
+      deps,
+      exchange(),
+      call(allowed, async () => 'done'),
+    ).catch((error: unknown) => error)
 
     expect(failure).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 42 })
     expect(entries).toMatchObject([{ status: 'limited', error: 'rate_limited', nanoUsd: 0 }])
@@ -83,7 +158,13 @@ describe('govern', () => {
     const verdict = { action: 'block' as const, evaluator: 'secrets', version: '1', finos: [], ms: 1 }
     const { deps, entries } = road({ guard: { active: () => true, inspect: async () => [verdict] } })
 
-    await expect(govern(deps, exchange(), call(allowed, async () => 'done'))).rejects.toMatchObject({ code: 'guard_blocked' })
+    await expect(
+      govern(
+        deps,
+        exchange(),
+        call(allowed, async () => 'done'),
+      ),
+    ).rejects.toMatchObject({ code: 'guard_blocked' })
 
     expect(entries).toMatchObject([{ status: 'blocked', nanoUsd: 0 }])
   })
@@ -91,7 +172,11 @@ describe('govern', () => {
   it('a foreign error becomes internal, its text stays inside, and the limits are given back', async () => {
     const { deps, entries, steps } = road()
 
-    const failure = await govern(deps, exchange(), call(allowed, async () => Promise.reject(new Error('password=hunter2')))).catch((error: unknown) => error)
+    const failure = await govern(
+      deps,
+      exchange(),
+      call(allowed, async () => Promise.reject(new Error('password=hunter2'))),
+    ).catch((error: unknown) => error)
 
     expect(failure).toMatchObject({ code: 'internal' })
     expect(String(failure)).not.toContain('hunter2')
@@ -101,17 +186,40 @@ describe('govern', () => {
 
   it('when the ledger cannot be written the upstream is not opened', async () => {
     const { deps, steps } = road()
-    const broken = { ...deps, ledger: { ...deps.ledger, assertWritable: () => { throw new GatewayError('ledger_unavailable', 'the ledger cannot be written') } } }
+    const broken = {
+      ...deps,
+      ledger: {
+        ...deps.ledger,
+        assertWritable: () => {
+          throw new GatewayError('ledger_unavailable', 'the ledger cannot be written')
+        },
+      },
+    }
 
-    await expect(govern(broken, exchange(), call(allowed, async () => 'done', steps))).rejects.toMatchObject({ code: 'ledger_unavailable' })
+    await expect(
+      govern(
+        broken,
+        exchange(),
+        call(allowed, async () => 'done', steps),
+      ),
+    ).rejects.toMatchObject({ code: 'ledger_unavailable' })
 
     expect(steps).not.toContain('upstream')
   })
 
   it('an answer whose entry could not be recorded is not given out', async () => {
     const { deps } = road()
-    const broken = { ...deps, ledger: { ...deps.ledger, record: async () => Promise.reject(new GatewayError('ledger_unavailable', 'disk full')) } }
+    const broken = {
+      ...deps,
+      ledger: { ...deps.ledger, record: async () => Promise.reject(new GatewayError('ledger_unavailable', 'disk full')) },
+    }
 
-    await expect(govern(broken, exchange(), call(allowed, async () => 'done'))).rejects.toMatchObject({ code: 'ledger_unavailable' })
+    await expect(
+      govern(
+        broken,
+        exchange(),
+        call(allowed, async () => 'done'),
+      ),
+    ).rejects.toMatchObject({ code: 'ledger_unavailable' })
   })
 })

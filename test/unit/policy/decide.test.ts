@@ -24,10 +24,33 @@ const when = fc.constantFrom(
   "time > timestamp('2020-01-01T00:00:00Z')",
   'args.missing.deep == 1',
 )
-const rule = fc.record({ server: fc.constantFrom('one', 'two'), allow: fc.array(glob, { minLength: 1, maxLength: 3 }), deny: fc.array(glob, { maxLength: 2 }), when }, { requiredKeys: ['server', 'allow'] }).map((given) => JSON.parse(JSON.stringify(given)) as object)
-const audience = fc.constantFrom({}, { teams: ['a'] }, { teams: ['*'] }, { agents: ['bot-*'] }, { groups: ['g'] }, { teams: ['a'], when: "principal.roles.exists(r, r == 'admin')" })
+const rule = fc
+  .record(
+    {
+      server: fc.constantFrom('one', 'two'),
+      allow: fc.array(glob, { minLength: 1, maxLength: 3 }),
+      deny: fc.array(glob, { maxLength: 2 }),
+      when,
+    },
+    { requiredKeys: ['server', 'allow'] },
+  )
+  .map((given) => JSON.parse(JSON.stringify(given)) as object)
+const audience = fc.constantFrom(
+  {},
+  { teams: ['a'] },
+  { teams: ['*'] },
+  { agents: ['bot-*'] },
+  { groups: ['g'] },
+  { teams: ['a'], when: "principal.roles.exists(r, r == 'admin')" },
+)
 const catalog = fc.record({ for: audience, tools: fc.array(rule, { maxLength: 4 }) })
-const caller = fc.record({ team: fc.constantFrom('a', 'b', undefined), agent: fc.constantFrom('bot-1', undefined), groups: fc.constantFrom([], ['g']), roles: fc.constantFrom([], ['admin']) })
+const caller = fc
+  .record({
+    team: fc.constantFrom('a', 'b', undefined),
+    agent: fc.constantFrom('bot-1', undefined),
+    groups: fc.constantFrom([], ['g']),
+    roles: fc.constantFrom([], ['admin']),
+  })
   .map((given) => principal(JSON.parse(JSON.stringify(given)) as Partial<Principal>))
 const ARGS = [{}, { q: 'x' }, { q: 'y' }, { q: 'public' }, { q: 1 }]
 
@@ -38,7 +61,12 @@ describe('decide', () => {
         const snapshot = await snapshotOf(catalogs, [ready('one', { tools: TOOLS }), ready('two', { tools: TOOLS })])
         const view = snapshot.view(eligible(who, snapshot, NOW))
         const listed = new Set(visible(who, view, 'tool', NOW).map(({ name }) => name))
-        const names = new Set([...view.byName.tool.keys(), ...TOOLS, ...TOOLS.flatMap((tool) => [`one_${tool}`, `two_${tool}`]), 'no_such'])
+        const names = new Set([
+          ...view.byName.tool.keys(),
+          ...TOOLS,
+          ...TOOLS.flatMap((tool) => [`one_${tool}`, `two_${tool}`]),
+          'no_such',
+        ])
         for (const name of names) {
           const request: DecisionRequest = { principal: who, snapshot, action: 'call', target: { kind: 'tool', name }, now: NOW }
           const callable = ARGS.some((args) => decide({ ...request, args }).outcome === 'allow')
@@ -58,18 +86,32 @@ describe('decide', () => {
     await fc.assert(
       fc.asyncProperty(fc.string(), async (team) => {
         fc.pre(team !== 'a')
-        const snapshot = await snapshotOf({ c: { for: { teams: ['a'] }, tools: [{ server: 'one', allow: ['*'] }] } }, [ready('one', { tools: TOOLS })])
+        const snapshot = await snapshotOf({ c: { for: { teams: ['a'] }, tools: [{ server: 'one', allow: ['*'] }] } }, [
+          ready('one', { tools: TOOLS }),
+        ])
 
         expect(eligible(principal({ team }), snapshot, NOW)).toEqual([])
-        expect(decide({ principal: principal({ team }), snapshot, action: 'call', target: { kind: 'tool', name: 'ping' }, now: NOW }).reason).toBe('no-catalog')
+        expect(
+          decide({ principal: principal({ team }), snapshot, action: 'call', target: { kind: 'tool', name: 'ping' }, now: NOW })
+            .reason,
+        ).toBe('no-catalog')
       }),
       { numRuns: 20 },
     )
   })
 
   it('equal questions have equal answers, trace and all', async () => {
-    const snapshot = await snapshotOf({ c: { tools: [{ server: 'one', allow: ['get_*'], when: "args.q == 'x'" }] } }, [ready('one', { tools: TOOLS })])
-    const request: DecisionRequest = { principal: principal(), snapshot, action: 'call', target: { kind: 'tool', name: 'get_doc' }, args: { q: 'x' }, now: NOW }
+    const snapshot = await snapshotOf({ c: { tools: [{ server: 'one', allow: ['get_*'], when: "args.q == 'x'" }] } }, [
+      ready('one', { tools: TOOLS }),
+    ])
+    const request: DecisionRequest = {
+      principal: principal(),
+      snapshot,
+      action: 'call',
+      target: { kind: 'tool', name: 'get_doc' },
+      args: { q: 'x' },
+      now: NOW,
+    }
 
     expect(JSON.stringify(decide(request))).toBe(JSON.stringify(decide(request)))
   })
@@ -77,17 +119,44 @@ describe('decide', () => {
 
 describe('explain', () => {
   const question = (over: Partial<DecisionRequest> & { name: string }, snapshot: DecisionRequest['snapshot']) =>
-    explain({ principal: principal({ team: 'a' }), snapshot, action: 'call', target: { kind: 'tool', name: over.name }, now: NOW, ...over })
+    explain({
+      principal: principal({ team: 'a' }),
+      snapshot,
+      action: 'call',
+      target: { kind: 'tool', name: over.name },
+      now: NOW,
+      ...over,
+    })
 
   it('names a server that is quarantined as the reason, and its words', async () => {
-    const snapshot = await snapshotOf({ c: { tools: [{ server: 'one', allow: ['*'] }, { server: 'bad', tool: 'lost' }] } }, [ready('one', { tools: TOOLS })], { 'servers/bad.json': { type: 'htp' } })
+    const snapshot = await snapshotOf(
+      {
+        c: {
+          tools: [
+            { server: 'one', allow: ['*'] },
+            { server: 'bad', tool: 'lost' },
+          ],
+        },
+      },
+      [ready('one', { tools: TOOLS })],
+      { 'servers/bad.json': { type: 'htp' } },
+    )
 
-    expect(question({ name: 'lost' }, snapshot)).toMatchObject({ outcome: 'deny', reason: 'server-unavailable', change: expect.stringContaining('server "bad"') })
+    expect(question({ name: 'lost' }, snapshot)).toMatchObject({
+      outcome: 'deny',
+      reason: 'server-unavailable',
+      change: expect.stringContaining('server "bad"'),
+    })
   })
 
   it('a tool that a registered server offers and no rule names says where to add it', async () => {
-    const snapshot = await snapshotOf({ c: { tools: [{ server: 'one', allow: ['ping'] }] } }, [ready('one', { tools: TOOLS }), ready('two', { tools: ['only_here'] })])
+    const snapshot = await snapshotOf({ c: { tools: [{ server: 'one', allow: ['ping'] }] } }, [
+      ready('one', { tools: TOOLS }),
+      ready('two', { tools: ['only_here'] }),
+    ])
 
-    expect(question({ name: 'only_here' }, snapshot).change).toBe('add a rule for server "two" with "only_here" to catalogs/c.json')
+    expect(question({ name: 'only_here' }, snapshot).change).toBe(
+      'add a rule for server "two" with "only_here" to catalogs/c.json',
+    )
   })
 })
