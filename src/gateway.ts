@@ -38,6 +38,7 @@ export interface RunningGateway {
 }
 
 const SETTLE_MS = 1_000
+const IDLE_POLL_MS = 20
 const monotonic = (): number => performance.now()
 
 /** Makes every part from the files and lends it to whoever needs it; returns when the listeners are bound and the first lists are in. */
@@ -157,6 +158,11 @@ function openFacet(parts: Omit<Parts, 'facet'>, sealer: Parameters<typeof create
   })
 }
 
+/** Resolves when no exchange is under way. */
+async function idle(doors: Doors): Promise<void> {
+  while (doors.inFlight() > 0) await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS))
+}
+
 async function stop(parts: Parts, doors: Doors): Promise<void> {
   const { life, config, facet, files, servers, ledger, callers, egress, observing } = parts
   const { lameDuckMs, drainMs } = config.bounds
@@ -164,9 +170,10 @@ async function stop(parts: Parts, doors: Doors): Promise<void> {
   if (lameDuckMs > 0) await new Promise((resolve) => setTimeout(resolve, lameDuckMs))
   life.draining = true
   const deadline = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref())
-  const gone = doors.data.drain()
-  await Promise.race([Promise.all([facet.drain(), gone]), deadline])
+  // The listener stays until the last call is answered: a caller may still have to answer a question of its call.
+  await Promise.race([facet.drain().then(() => idle(doors)), deadline])
   facet.close()
+  await Promise.race([doors.data.drain(), deadline])
   doors.data.destroy()
   await files.close()
   await servers.close(Math.min(drainMs, 2_000))

@@ -15,6 +15,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => stopping.abort()) // once: a second signal ends the process at once
 }
 
+process.stdout.on('error', () => stopping.abort()) // nobody reads any more (EPIPE): end in good order
+
 const io = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),

@@ -159,8 +159,13 @@ function toItem(work: Work, chosen: Chosen<Rule>, name: string): CatalogItem {
     rule: locationOf(work.file, chosen.path),
     ...(rule.when === undefined ? {} : { when: conditionOf(rule.when) }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(definition.kind === 'template' && closedBy(rule).length > 0 ? { closed: closedBy(rule) } : {}),
     ...('server' in rule && chosen.list === 'tools' ? toolFields(rule) : {}),
   }
+}
+
+function closedBy(rule: Rule): readonly string[] {
+  return 'deny' in rule ? rule.deny : []
 }
 
 type Shown = { readonly name: string; readonly shown: JsonObject; readonly shownDigest: string }

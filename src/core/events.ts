@@ -3,7 +3,8 @@ import type { SnapshotProblem } from './snapshot.ts'
 
 /** What operators hear about. One function per event in telemetry/events.ts writes the log line and moves the metrics. */
 export type GatewayEvent =
-  | { readonly type: 'exchange-end'; readonly entry: Entry }
+  | { readonly type: 'exchange-end'; readonly entry: Entry; readonly protocolVersion: string }
+  | { readonly type: 'session-end'; readonly durationMs: number; readonly protocolVersion: string }
   | {
       readonly type: 'request-end'
       readonly method: string

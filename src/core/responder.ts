@@ -14,8 +14,8 @@ export interface EventStream {
 export interface Responder {
   /** One complete answer. */
   send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void
-  /** Starts an SSE answer with status 200. Only once, and not after `send`. */
-  stream(headers: Readonly<Record<string, string>>): EventStream
+  /** Starts an SSE answer with status 200. Only once, and not after `send`. `idle`: it waits for news, so it is no work under way. */
+  stream(headers: Readonly<Record<string, string>>, options?: { readonly idle?: boolean }): EventStream
   /** True when something was sent or a stream was started. */
   readonly started: boolean
   /** Aborted when the caller hangs up before the answer is complete. */

@@ -102,6 +102,8 @@ export interface CatalogItem {
   /** Integer nano-dollars per call; absent when the catalog names no price. */
   readonly priceNanoUsd?: number
   readonly labels?: Readonly<Record<string, string>>
+  /** For a template: globs of upstream URIs that stay closed although the template would open them. */
+  readonly closed?: readonly string[]
 }
 
 /** Something a catalog's rules looked at and did not show, and why; what `explain` answers from. */

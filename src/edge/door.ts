@@ -60,10 +60,14 @@ export function createDoor(deps: DoorDeps): { readonly listener: RequestListener
 
   const listener: RequestListener = (request, response) => {
     const at = deps.now()
-    const visit: Visit = { at, startedAt: deps.monotonic(), exchangeId: deps.newId(at), status: 0 }
+    const visit: Visit = { at, startedAt: deps.monotonic(), exchangeId: deps.newId(at), status: 0, busy: true }
     inFlight += 1
+    const rest = (): void => {
+      if (visit.busy) inFlight -= 1
+      visit.busy = false
+    }
     response.once('close', () => {
-      inFlight -= 1
+      rest()
       deps.report({
         type: 'request-end',
         method: request.method ?? '',
@@ -73,7 +77,7 @@ export function createDoor(deps: DoorDeps): { readonly listener: RequestListener
       })
     })
     const overloaded = inFlight > deps.bounds.inFlight
-    void pass(deps, { request, response, visit, overloaded })
+    void pass(deps, { request, response, visit, overloaded, rest })
   }
   return { listener, inFlight: () => inFlight }
 }
@@ -83,6 +87,8 @@ interface Visit {
   readonly startedAt: number
   readonly exchangeId: string
   status: number
+  /** Whether it still counts as under way. */
+  busy: boolean
 }
 
 interface Passage {
@@ -90,6 +96,8 @@ interface Passage {
   readonly response: ServerResponse
   readonly visit: Visit
   readonly overloaded: boolean
+  /** Takes the visit off the count of work under way. */
+  readonly rest: () => void
 }
 
 async function pass(deps: DoorDeps, passage: Passage): Promise<void> {
@@ -97,7 +105,7 @@ async function pass(deps: DoorDeps, passage: Passage): Promise<void> {
   let headers: Record<string, string> = { ...BASE_HEADERS, 'x-tollgate-exchange': visit.exchangeId }
   let target: Target | undefined
   try {
-    refuseEarly(deps, passage.overloaded)
+    refuseEarly(deps, passage)
     assertSingleHeaders(request.rawHeaders)
     target = parseTarget(request.url ?? '/', deps.bounds.urlBytes)
     // Published documents and the registry are read by web pages of any origin; no cookie ever names a caller here.
@@ -141,6 +149,7 @@ async function route(
     bufferBytes: deps.bounds.eventBufferBytes,
     keepAliveMs: deps.bounds.keepAliveMs,
     onHead: (status) => (visit.status = status),
+    onIdle: passage.rest,
   })
   const admitted: Admitted = {
     request,
@@ -157,8 +166,10 @@ async function route(
 
 const BASE_HEADERS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
-function refuseEarly(deps: DoorDeps, overloaded: boolean): void {
-  if (deps.draining()) throw new GatewayError('draining', 'the gateway is shutting down', { retryAfterSeconds: 1 })
+function refuseEarly(deps: DoorDeps, { request, overloaded }: Passage): void {
+  // A call under way may wait for its caller's answer, which comes as a request of its session.
+  const isAnswer = request.method === 'POST' && request.headers['mcp-session-id'] !== undefined
+  if (deps.draining() && !isAnswer) throw new GatewayError('draining', 'the gateway is shutting down', { retryAfterSeconds: 1 })
   if (overloaded)
     throw new GatewayError('overloaded', 'the gateway is at its limit of requests under way', { retryAfterSeconds: 1 })
 }

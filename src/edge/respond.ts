@@ -10,6 +10,8 @@ export interface RespondOptions {
   readonly keepAliveMs: number
   /** Called once with the status when the head is written. */
   onHead(status: number): void
+  /** Called when the answer turns into a stream that only waits for news. */
+  onIdle(): void
 }
 
 /** The only writer of responses: one complete answer or one event stream, and nothing after its end. */
@@ -39,7 +41,8 @@ export function createResponder(response: ServerResponse, options: RespondOption
       const sized = status === 204 || status === 304 ? headers : { ...headers, 'content-length': String(length) }
       if (begin(status, sized)) response.end(body)
     },
-    stream(headers) {
+    stream(headers, { idle = false } = {}) {
+      if (idle) options.onIdle()
       const open = begin(200, {
         'content-type': 'text/event-stream',
         'cache-control': 'no-cache, no-transform',

@@ -62,7 +62,7 @@ export async function openObserving(deps: ObservingDeps): Promise<Observing> {
     logger,
     metrics,
     ended(exchange, entry) {
-      report({ type: 'exchange-end', entry })
+      report({ type: 'exchange-end', entry, protocolVersion: exchange.protocolVersion })
       tracing.exchange(exchange.trace, entry, spanFacts(deps, exchange, entry))
     },
     async close() {

@@ -47,7 +47,7 @@ export async function serveListen(parts: McpParts, incoming: Incoming, responder
     for (const end of watches.values()) end()
   }
   if (responder.signal.aborted) return stop()
-  const opened = responder.stream(STREAM_HEADERS)
+  const opened = responder.stream(STREAM_HEADERS, { idle: true })
   const closed = new Promise<void>((resolve) => opened.onClose(() => resolve()))
   out.stream = opened
   parts.streams.add(opened)

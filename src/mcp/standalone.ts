@@ -21,7 +21,7 @@ export async function serveGet(parts: McpParts, session: Session, request: McpRe
     const { status, error } = conflictError('this session has this stream open already')
     return responder.send(status, JSON_HEADERS, errorBody(undefined, error))
   }
-  const connection = responder.stream(STREAM_HEADERS)
+  const connection = responder.stream(STREAM_HEADERS, { idle: true })
   parts.streams.add(connection)
   const closed = new Promise<void>((resolve) => connection.onClose(() => resolve()))
   if (resumed !== undefined && wanted !== undefined) resumed.attach(connection, wanted.event)

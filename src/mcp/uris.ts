@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CatalogItem, CatalogView } from '../core/snapshot.ts'
+import { matchGlobs } from '../lib/glob.ts'
 import { compileTemplate } from './uri-template.ts'
 
 /** Finds the item behind a URI a caller names: the resource itself, else the first template of the view it could come from. */
@@ -24,9 +25,14 @@ function matcherOf(item: CatalogItem): (uri: string) => boolean {
   return matcher
 }
 
-/** A template must not open what a rule denies by name. */
+/** Two spellings of one path: the upstream may read them as another URI than the globs did. */
+const AMBIGUOUS = /(^|\/)\.{1,2}(\/|$)|%2e|%2f|\\/i
+
+/** A template must not open what a rule denies, neither by glob nor by name. */
 function isDenied(view: CatalogView, template: CatalogItem, uri: string): boolean {
   const upstreamUri = uri.slice(prefixOf(template).length)
+  const { closed = [] } = template
+  if (closed.length > 0 && (AMBIGUOUS.test(upstreamUri) || matchGlobs(closed, upstreamUri) >= 0)) return true
   return view.catalogs.some((catalog) =>
     catalog.withheld.some(
       ({ kind, server, name, reason }) =>

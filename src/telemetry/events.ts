@@ -44,14 +44,15 @@ function exchangeHandlers({
   metrics,
   exchanges,
   now,
-}: ReportDeps): Pick<Handlers, 'exchange-end' | 'request-end' | 'auth-denied'> {
+}: ReportDeps): Pick<Handlers, 'exchange-end' | 'session-end' | 'request-end' | 'auth-denied'> {
   const ended = new Set<string>()
   const write = (level: LogLevel, message: string, fields: LogFields) => {
     if (logger.enabled(level)) lines.write(toLogLine(level, message, fields, now()))
   }
   return {
-    'exchange-end': ({ entry }) => {
-      metrics.exchange(entry)
+    'session-end': ({ durationMs, protocolVersion }) => metrics.sessionEnd(durationMs, protocolVersion),
+    'exchange-end': ({ entry, protocolVersion }) => {
+      metrics.exchange(entry, protocolVersion)
       if (ended.size >= MAX_ENDED) ended.clear()
       ended.add(entry.id)
       if (exchanges && logger.enabled('info')) lines.write(toExchangeLine(entry, now()))

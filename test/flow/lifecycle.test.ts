@@ -1,3 +1,6 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { expect, it } from 'vitest'
 import { startEverythingFixture } from '../support/everything.ts'
 import { gatewayFile } from '../support/gateway.ts'
@@ -75,41 +78,30 @@ async function recordedIds(adminUrl: string, headers: Record<string, string>): P
   }
 }
 
-it('I10 SIGTERM: ready says no, the call under way is answered, the listen ends with a result, exit 0', async () => {
-  await using upstream = await startEverythingFixture('modern')
+it('I10 SIGTERM: a call that waits for its caller is answered, new work is refused, the listen ends with a result, exit 0', async () => {
+  await using upstream = await startEverythingFixture('legacy')
   await using folder = await temporaryFolder()
   writeFiles(folder.path, files(upstream.url))
   const gateway = await startGatewayProcess(folder.path)
   const headers = { authorization: `Bearer ${await developmentToken(folder.path, { team: 'research' })}` }
-  const listen = modernRequest(
-    `${gateway.url}/mcp`,
-    'subscriptions/listen',
-    { notifications: { toolsListChanged: true } },
-    { headers, id: 'L' },
-  )
-  const call = modernRequest(
-    `${gateway.url}/mcp`,
-    'tools/call',
-    { name: 'test_tool_with_progress', arguments: {}, _meta: { progressToken: 'p' } },
-    { headers },
-  )
-  await expect
-    .poll(async () => (await status(gateway.adminUrl, folder.path)).inFlight, { timeout: 3_000 })
-    .toBeGreaterThanOrEqual(2)
+  const listen = modernRequest(`${gateway.url}/mcp`, 'subscriptions/listen', { notifications: { toolsListChanged: true } }, { headers, id: 'L' })
+  const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } })
+  const seen = { exit: Promise.resolve<number | null>(null), refused: 0, readiness: 0 }
+  client.setRequestHandler(ElicitRequestSchema, async () => {
+    seen.exit = gateway.kill('SIGTERM')
+    await expect.poll(async () => (seen.refused = (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })).status)).toBe(503)
+    seen.readiness = (await fetch(`${gateway.healthUrl}/readyz`)).status
+    return { action: 'accept', content: { response: 'after the signal' } }
+  })
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit: { headers } }))
 
-  const code = await gateway.kill('SIGTERM')
+  const result = await client.callTool({ name: 'test_elicitation', arguments: { message: 'Sure?' } })
 
-  expect(code).toBe(0)
-  expect((await call).message?.result?.['content']).toBeDefined()
+  expect(JSON.stringify(result.content)).toContain('after the signal')
+  expect(await seen.exit).toBe(0)
+  expect([seen.refused, seen.readiness]).toEqual([503, 503])
   expect((await listen).message).toMatchObject({ id: 'L', result: { resultType: 'complete' } })
 })
-
-async function status(adminUrl: string, folder: string): Promise<{ inFlight: number }> {
-  const response = await fetch(`${adminUrl}/admin/v1/status`, {
-    headers: { authorization: `Bearer ${await developmentToken(folder, { roles: ['viewer'] })}` },
-  })
-  return (await response.json()) as { inFlight: number }
-}
 
 it('I09 a bad configuration at the start ends with words and place, exit 3', async () => {
   await using folder = await temporaryFolder()

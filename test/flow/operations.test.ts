@@ -26,6 +26,7 @@ beforeAll(async () => {
         },
         { server: 'every', tool: 'test_tool_with_progress', as: 'slow', limits: { concurrent: 1 } },
         { server: 'every', tool: 'test_error_handling', as: 'failing' },
+        { server: 'every', tool: 'test_tool_with_logging', as: 'logging' },
         {
           server: 'every',
           tool: 'test_x_mcp_header',
@@ -96,47 +97,38 @@ describe('limits', () => {
     expect(third.status).toBe(200)
   })
 
-  it('overload answers early with 503, and health and admin stay reachable', async () => {
-    const headers = { authorization: `Bearer ${await gateway.token('research')}` }
-    const streams = await Promise.all(
-      Array.from({ length: 12 }, async () => {
-        const abort = new AbortController()
-        const response = await fetch(`${gateway.url}/mcp`, {
-          method: 'POST',
-          signal: abort.signal,
-          headers: {
-            ...headers,
-            'content-type': 'application/json',
-            accept: 'application/json, text/event-stream',
-            'mcp-protocol-version': '2026-07-28',
-            'mcp-method': 'subscriptions/listen',
-          },
-          body: JSON.stringify({
-            jsonrpc: '2.0',
-            id: 1,
-            method: 'subscriptions/listen',
-            params: {
-              notifications: { toolsListChanged: true },
-              _meta: {
-                'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-                'io.modelcontextprotocol/clientCapabilities': {},
-              },
-            },
-          }),
-        })
-        return { response, abort }
-      }),
+  it('overload answers early with 503 and Retry-After; health, admin and streams that wait stay', async () => {
+    const waiting = new AbortController()
+    const listen = await listening(waiting.signal)
+    const calls = await Promise.all(
+      Array.from({ length: 12 }, () => call('logging', {}, { meta: { 'io.modelcontextprotocol/logLevel': 'info' } })),
     )
-    const statuses = streams.map(({ response }) => response.status)
     const [health, status] = await Promise.all([fetch(`${gateway.healthUrl}/readyz`), admin('/admin/v1/status')])
-    for (const { abort } of streams) abort.abort()
+    const after = await call('failing')
+    waiting.abort()
 
-    expect(statuses.filter((code) => code === 200).length).toBe(8)
-    expect(statuses.filter((code) => code === 503).length).toBe(4)
-    expect(streams.find(({ response }) => response.status === 503)?.response.headers.get('retry-after')).toBe('1')
-    expect([health.status, status.status]).toEqual([200, 200])
+    const codes = calls.map((answer) => answer.status)
+    expect([codes.filter((code) => code === 200).length, codes.filter((code) => code === 503).length]).toEqual([8, 4])
+    expect(calls.find((answer) => answer.status === 503)?.headers.get('retry-after')).toBe('1')
+    expect([listen.status, health.status, status.status, after.status]).toEqual([200, 200, 200, 200])
   })
 })
+
+async function listening(signal: AbortSignal): Promise<Response> {
+  const envelope = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+  return await fetch(`${gateway.url}/mcp`, {
+    method: 'POST',
+    signal,
+    headers: {
+      authorization: `Bearer ${await gateway.token('research')}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true }, _meta: envelope } }),
+  })
+}
 
 describe('the ledger', () => {
   it('groups calls, errors, bytes and money over a session, as JSON, CSV and table', async () => {

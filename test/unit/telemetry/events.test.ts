@@ -43,7 +43,7 @@ function reporting(options: { exchanges?: boolean; level?: 'error' | 'info' | 'd
 test('an exchange has one line, also when its HTTP request ends later; a request without an exchange has one too', async () => {
   const { report, buffered, count } = reporting()
 
-  report({ type: 'exchange-end', entry: entry({ id: 'x1' }) })
+  report({ type: 'exchange-end', entry: entry({ id: 'x1' }), protocolVersion: '2025-11-25' })
   report({ type: 'request-end', method: 'POST', httpStatus: 200, durationMs: 1, exchange: 'x1' })
   report({ type: 'request-end', method: 'POST', httpStatus: 202, durationMs: 1.23456, exchange: 'x2' })
 
@@ -57,7 +57,7 @@ test('an exchange has one line, also when its HTTP request ends later; a request
 test('without exchange lines the metrics still move', async () => {
   const { report, buffered, count } = reporting({ exchanges: false })
 
-  report({ type: 'exchange-end', entry: entry() })
+  report({ type: 'exchange-end', entry: entry(), protocolVersion: '2025-11-25' })
   report({ type: 'request-end', method: 'POST', httpStatus: 200, durationMs: 1, exchange: 'x9' })
 
   expect(buffered()).toEqual([])
@@ -151,7 +151,7 @@ test('an unexpected error is logged with its causes and without what they carry'
 
 test('whatever is reported, nothing is thrown into an exchange', async () => {
   const { report, count } = reporting()
-  const hostile = { type: 'exchange-end', entry: entry() } as const
+  const hostile = { type: 'exchange-end', entry: entry(), protocolVersion: '2025-11-25' } as const
   const broken = new Proxy(hostile.entry, {
     get: () => {
       throw new Error('no')
