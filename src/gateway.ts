@@ -4,6 +4,7 @@ import { assertSendable, rewriteArguments } from './catalog/arguments.ts'
 import type { Gateway } from './config/gateway.ts'
 import { adminSide } from './gateway/admin-side.ts'
 import { type Callers, openCallers } from './gateway/callers.ts'
+import { followCertificates } from './gateway/certificates.ts'
 import { type Doors, openDoors } from './gateway/doors.ts'
 import { type Files, openFiles } from './gateway/files.ts'
 import { type Observing, openObserving } from './gateway/observing.ts'
@@ -68,9 +69,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   })
   life.doors = doors
   await files.watch()
+  const certificates = await followCertificates({ folder: options.files.folder, config, doors, report: observing.report })
   life.ready = true
   let stopping: Promise<void> | undefined
-  return { doors, callers, files, observing, stop: () => (stopping ??= stop(parts, doors)) }
+  return { doors, callers, files, observing, stop: () => (stopping ??= stop(parts, doors).then(() => certificates?.close())) }
 }
 
 async function openParts(options: GatewayOptions, config: Gateway): Promise<Parts> {

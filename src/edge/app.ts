@@ -49,10 +49,10 @@ export function createApp(deps: AppDeps): Express {
   return app
 }
 
-/** RFC 9457 problem document. */
+/** RFC 9457 problem document; `error` is what clients of the registry API read. */
 function sendProblem(response: Response, status: number, detail: string): void {
   response
     .status(status)
     .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', status, detail }))
+    .send(JSON.stringify({ type: 'about:blank', status, detail, error: detail }))
 }

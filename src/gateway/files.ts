@@ -17,13 +17,19 @@ export interface FilesDeps {
   apply(files: ConfigFiles): void
 }
 
+/** What a reload led to. */
+interface Reloaded {
+  readonly generation: number
+  readonly problems: Snapshot['problems']
+}
+
 /** The files in force and the snapshot made from them. */
 export interface Files {
   readonly current: Current
   files(): ConfigFiles
   /** Builds a new snapshot from what is known now, when that differs from the one in force. */
   publish(): void
-  reload(): Promise<{ generation: number; problems: Snapshot['problems'] }>
+  reload(): Promise<Reloaded>
   watch(): Promise<void>
   close(): Promise<void>
 }
@@ -38,7 +44,7 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
 
   const publish = (): void => current.swap(build(current.get().generation + 1))
 
-  const reload = async (): Promise<{ generation: number; problems: Snapshot['problems'] }> => {
+  const reloadOnce = async (): Promise<Reloaded> => {
     const fresh = await readConfig(initial.configFile, deps.env)
     const merged = mergeReload(files, fresh)
     try {
@@ -50,9 +56,18 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
     }
     publish()
     const snapshot = current.get()
-    if (snapshot.problems.length > 0) deps.report({ type: 'config-rejected', problems: snapshot.problems })
+    // Hints about arguments are in the snapshot too; only a file that was not taken is a rejection.
+    if (files.problems.length > 0) deps.report({ type: 'config-rejected', problems: snapshot.problems })
     else deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
     return { generation: snapshot.generation, problems: snapshot.problems }
+  }
+
+  // One at a time: the watcher and the admin API may ask together.
+  let last: Promise<unknown> = Promise.resolve()
+  const reload = (): Promise<Reloaded> => {
+    const next = last.then(reloadOnce)
+    last = next.catch(() => undefined)
+    return next
   }
 
   return {
@@ -69,6 +84,7 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
         },
         onError: (error) => deps.report({ type: 'internal-error', error }),
       })
+      await reload() // what changed since the first reading, which nobody watched
     },
     async close() {
       await watcher?.close()

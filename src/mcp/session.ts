@@ -18,6 +18,8 @@ export interface Session {
   readonly expiresAt: number
   /** The credential used last. Its key never changes. */
   identity: Identity
+  /** Monotonic milliseconds; on this node. */
+  readonly startedAt: number
   /** Monotonic milliseconds. */
   lastUsedAt: number
   /** What is going on in it now; absent while nothing is. */

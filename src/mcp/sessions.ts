@@ -117,6 +117,8 @@ class NodeSessions implements Sessions {
     if (own?.size === 0) this.#byPrincipal.delete(session.identity.key)
     this.#ended.add(session.name, session.expiresAt)
     this.#deps.release(session)
+    const durationMs = this.#deps.monotonic() - session.startedAt
+    this.#deps.report({ type: 'session-end', durationMs, protocolVersion: session.protocolVersion })
   }
 
   sweep(): void {
@@ -147,6 +149,7 @@ class NodeSessions implements Sessions {
       clientInfo: sealed.i === undefined ? undefined : this.#intern(sealed.i),
       expiresAt: sealed.e,
       identity,
+      startedAt: this.#deps.monotonic(),
       lastUsedAt: this.#deps.monotonic(),
       live: undefined,
       ended: false,

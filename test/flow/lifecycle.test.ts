@@ -84,12 +84,19 @@ it('I10 SIGTERM: a call that waits for its caller is answered, new work is refus
   writeFiles(folder.path, files(upstream.url))
   const gateway = await startGatewayProcess(folder.path)
   const headers = { authorization: `Bearer ${await developmentToken(folder.path, { team: 'research' })}` }
-  const listen = modernRequest(`${gateway.url}/mcp`, 'subscriptions/listen', { notifications: { toolsListChanged: true } }, { headers, id: 'L' })
+  const listen = modernRequest(
+    `${gateway.url}/mcp`,
+    'subscriptions/listen',
+    { notifications: { toolsListChanged: true } },
+    { headers, id: 'L' },
+  )
   const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: {} } })
   const seen = { exit: Promise.resolve<number | null>(null), refused: 0, readiness: 0 }
   client.setRequestHandler(ElicitRequestSchema, async () => {
     seen.exit = gateway.kill('SIGTERM')
-    await expect.poll(async () => (seen.refused = (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })).status)).toBe(503)
+    await expect
+      .poll(async () => (seen.refused = (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })).status))
+      .toBe(503)
     seen.readiness = (await fetch(`${gateway.healthUrl}/readyz`)).status
     return { action: 'accept', content: { response: 'after the signal' } }
   })
