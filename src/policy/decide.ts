@@ -109,7 +109,12 @@ function decideItem(request: DecisionRequest, view: CatalogView, item: CatalogIt
     const args = request.action === 'call' ? (request.args ?? {}) : undefined
     const outcome = item.when.evaluate(conditionContext(request.principal, item, args, request.now))
     const passed = outcome.kind === 'true' || outcome.kind === 'unknown'
-    const what = outcome.kind === 'error' ? `could not be evaluated (${outcome.message})` : `is ${outcome.kind}`
+    const what =
+      outcome.kind === 'unknown'
+        ? 'depends on the arguments of the call'
+        : outcome.kind === 'error'
+          ? `could not be evaluated (${outcome.message})`
+          : `is ${outcome.kind}`
     trace.push({
       step: 'condition',
       outcome: passed ? 'pass' : 'fail',

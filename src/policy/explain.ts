@@ -29,7 +29,9 @@ export interface Explanation {
  * caller shows it, the other catalogs and the upstreams' lists are searched for what was probably meant.
  */
 export function explain(request: DecisionRequest): Explanation {
-  const resolved = resolveName(request)
+  // Without arguments the question is whether some call would be allowed: what depends on them is unknown, as in a list.
+  const action = request.args === undefined ? 'list' : request.action
+  const resolved = resolveName({ ...request, action })
   const decision = decide(resolved)
   const listed = decide({ ...withoutArguments(resolved), action: 'list' }).outcome === 'allow'
   const { item } = decision
