@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startEverythingFixture } from '../support/everything.ts'
 import { gatewayFile, startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { modernRequest, type RawAnswer } from '../support/raw-mcp.ts'
+import { modernRequest, openListen, type RawAnswer } from '../support/raw-mcp.ts'
 
 let gateway: TestGateway
 let upstream: Awaited<ReturnType<typeof startEverythingFixture>>
@@ -99,7 +99,11 @@ describe('limits', () => {
 
   it('overload answers early with 503 and Retry-After; health, admin and streams that wait stay', async () => {
     const waiting = new AbortController()
-    const listen = await listening(waiting.signal)
+    const listen = await openListen(
+      `${gateway.url}/mcp`,
+      { authorization: `Bearer ${await gateway.token('research')}` },
+      waiting.signal,
+    )
     const calls = await Promise.all(
       Array.from({ length: 32 }, () => call('logging', {}, { meta: { 'io.modelcontextprotocol/logLevel': 'info' } })),
     )
@@ -116,27 +120,6 @@ describe('limits', () => {
     expect([listen.status, health.status, status.status, after.status]).toEqual([200, 200, 200, 200])
   })
 })
-
-async function listening(signal: AbortSignal): Promise<Response> {
-  const envelope = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
-  return await fetch(`${gateway.url}/mcp`, {
-    method: 'POST',
-    signal,
-    headers: {
-      authorization: `Bearer ${await gateway.token('research')}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'subscriptions/listen',
-    },
-    body: JSON.stringify({
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'subscriptions/listen',
-      params: { notifications: { toolsListChanged: true }, _meta: envelope },
-    }),
-  })
-}
 
 describe('the ledger', () => {
   it('groups calls, errors, bytes and money over a session, as JSON, CSV and table', async () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { startEverythingFixture } from '../support/everything.ts'
 import { startTestGateway } from '../support/gateway.ts'
-import { modernRequest } from '../support/raw-mcp.ts'
+import { modernRequest, openListen } from '../support/raw-mcp.ts'
 
 const catalog = (allow: string[], over: object = {}) => ({
   title: 'Research',
@@ -36,25 +36,7 @@ async function bench() {
 
 it('a changed catalog is served within one second and listeners are told', async () => {
   await using on = await bench()
-  const listening = await fetch(`${on.gateway.url}/mcp`, {
-    method: 'POST',
-    headers: {
-      ...on.headers,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'subscriptions/listen',
-    },
-    body: JSON.stringify({
-      jsonrpc: '2.0',
-      id: 'L',
-      method: 'subscriptions/listen',
-      params: {
-        notifications: { toolsListChanged: true },
-        _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} },
-      },
-    }),
-  })
+  const listening = await openListen(`${on.gateway.url}/mcp`, on.headers)
   const reader = listening.body?.pipeThrough(new TextDecoderStream()).getReader()
   let heard = ''
   while (!heard.includes('acknowledged')) heard += (await reader?.read())?.value ?? ''
@@ -142,25 +124,7 @@ it('I07 reloads under load lose no call, and each call sees one configuration', 
 
 it('a deny list entry ends calls and open streams within five seconds', async () => {
   await using on = await bench()
-  const listening = await fetch(`${on.gateway.url}/mcp`, {
-    method: 'POST',
-    headers: {
-      ...on.headers,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'subscriptions/listen',
-    },
-    body: JSON.stringify({
-      jsonrpc: '2.0',
-      id: 'L',
-      method: 'subscriptions/listen',
-      params: {
-        notifications: { toolsListChanged: true },
-        _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} },
-      },
-    }),
-  })
+  const listening = await openListen(`${on.gateway.url}/mcp`, on.headers)
   const ended = listening.text()
 
   const before = performance.now()

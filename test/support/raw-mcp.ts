@@ -37,6 +37,23 @@ export async function modernRequest(
   return await post(url, { jsonrpc: '2.0', id: options.id ?? 1, method, params: { ...params, _meta: meta } }, headers)
 }
 
+/** Opens `subscriptions/listen` for changes of the tools; resolves when the answer has begun. */
+export async function openListen(url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  const params = { notifications: { toolsListChanged: true }, _meta: ENVELOPE }
+  return await fetch(url, {
+    method: 'POST',
+    signal: signal ?? null,
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+      ...headers,
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 'L', method: 'subscriptions/listen', params }),
+  })
+}
+
 /** Posts any body. */
 export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<RawAnswer> {
   const response = await fetch(url, {

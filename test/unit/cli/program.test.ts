@@ -28,10 +28,10 @@ describe('the command line', () => {
   })
 
   test.each([
-    ['--config before the verb', ['--config', 'a.json', 'start'], {}, '/work/a.json'],
+    ['--config before the verb', ['--config', 'a.json', 'start'], {}, '/project/a.json'],
     ['--config behind the verb', ['start', '--config', '/etc/a.json'], {}, '/etc/a.json'],
-    ['TOLLGATE_CONFIG', ['start'], { TOLLGATE_CONFIG: 'b.json' }, '/work/b.json'],
-    ['nothing', ['start'], {}, '/work/tollgate.json'],
+    ['TOLLGATE_CONFIG', ['start'], { TOLLGATE_CONFIG: 'b.json' }, '/project/b.json'],
+    ['nothing', ['start'], {}, '/project/tollgate.json'],
   ])('takes the configuration from %s', async (_name, words, env, expected) => {
     let seen = ''
     const start = ({ config }: { config: string }) => {
@@ -39,7 +39,7 @@ describe('the command line', () => {
       return Promise.resolve(0)
     }
 
-    await runCli(words, { io: { env, cwd: '/work' }, lent: { start } })
+    await runCli(words, { io: { env, cwd: '/project' }, lent: { start } })
 
     expect(seen).toBe(expected)
   })
