@@ -1,13 +1,19 @@
 import type { IncomingMessage } from 'node:http'
-import type { GatewayError } from '../core/errors.ts'
+import { GatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
+import type { FailedSignIns } from './failed-sign-ins.ts'
 import { challenge, metadataUrl, resourceMetadata } from '../identity/challenge.ts'
 
 /** What identity lends to the doors. */
 export interface AccessDeps {
   readonly publicUrl: string
   readonly title: string
-  authenticate(presented: { authorization?: string; apiKey?: string }, resource: string): Promise<Identity>
+  authenticate(
+    presented: { authorization?: string; apiKey?: string },
+    resource: string,
+    options: { knownOnly: boolean },
+  ): Promise<Identity>
+  readonly failedSignIns: FailedSignIns
   /** Issuers named in protected resource metadata, and the scopes basic use needs. */
   issuers(): readonly string[]
   scopes(): readonly string[]
@@ -26,13 +32,20 @@ const ENDPOINT = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,31}))?$/
 /** Builds the access rules of the data listener: RFC 6750 challenges, RFC 9728 metadata per MCP endpoint. */
 export function createAccess(deps: AccessDeps): Access {
   return {
-    authenticate(request, path) {
+    async authenticate(request, path) {
       const { authorization, 'x-api-key': apiKey } = request.headers
       const presented = {
         ...(authorization === undefined ? {} : { authorization }),
         ...(typeof apiKey === 'string' ? { apiKey } : {}),
       }
-      return deps.authenticate(presented, `${deps.publicUrl}${ENDPOINT.test(path) ? path : '/mcp'}`)
+      const address = request.socket.remoteAddress ?? ''
+      const resource = `${deps.publicUrl}${ENDPOINT.test(path) ? path : '/mcp'}`
+      try {
+        return await deps.authenticate(presented, resource, { knownOnly: deps.failedSignIns.isBlocked(address) })
+      } catch (error) {
+        if (error instanceof GatewayError && error.details?.['reason'] === 'bad_signature') deps.failedSignIns.failed(address)
+        throw error
+      }
     },
     challenge(path, error) {
       if (error.code !== 'unauthenticated' && error.code !== 'insufficient_scope') return {}

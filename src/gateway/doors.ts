@@ -5,6 +5,7 @@ import type { Report } from '../core/events.ts'
 import { createAccess } from '../edge/access.ts'
 import { createApp } from '../edge/app.ts'
 import { createDoor, type DoorDeps } from '../edge/door.ts'
+import { createFailedSignIns } from '../edge/failed-sign-ins.ts'
 import { createHealthHandler, type HealthCheck } from '../edge/health.ts'
 import { listen, type Listener, type ListenOptions } from '../edge/listener.ts'
 import { originRules } from '../edge/origin.ts'
@@ -94,7 +95,8 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
   const access = createAccess({
     publicUrl,
     title: 'Tollgate',
-    authenticate: (presented, resource) => authenticator.authenticate(presented, resource),
+    authenticate: (presented, resource, options) => authenticator.authenticate(presented, resource, options),
+    failedSignIns: createFailedSignIns({ perSecond: config.bounds.failedSignInsPerSecond, now: () => performance.now() }),
     issuers: () => deps.issuers().map(({ issuer }) => issuer),
     scopes: () => [...new Set(deps.issuers().flatMap(({ requiredScopes }) => requiredScopes))],
   })

@@ -45,7 +45,7 @@ export type IssuerStatus = KeyStatus & { readonly issuer: string }
 /** Tells who is calling, and whether they still may. */
 export interface Authenticator {
   /** `resource` is the URL of the endpoint called; tokens without a configured audience must name it. */
-  authenticate(presented: Presented, resource: string): Promise<Identity>
+  authenticate(presented: Presented, resource: string, options?: AuthenticateOptions): Promise<Identity>
   /** Whether an identity given earlier would now be refused for good: denied, its key withdrawn, its issuer gone. Expiry of a token does not count. */
   isRevoked(identity: Identity): boolean
   /** Called whenever `isRevoked` may have changed its answer. Returns how to stop listening. */
@@ -54,6 +54,12 @@ export interface Authenticator {
   update(config: IdentityConfig, revocations: Revocations): void
   status(): readonly IssuerStatus[]
   close(): void
+}
+
+/** How much work a credential is worth. */
+export interface AuthenticateOptions {
+  /** Only tokens that were verified before: an address with many forged ones must not keep the signature check busy. */
+  readonly knownOnly?: boolean
 }
 
 /** Everything that changes together on a reload. */
@@ -74,10 +80,10 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   let state = createState(deps.config, deps.revocations, deps)
 
   return {
-    async authenticate(presented, resource) {
+    async authenticate(presented, resource, { knownOnly = false } = {}) {
       const trail: Trail = {}
       try {
-        return await identify(presented, { state, deps, resource, trail })
+        return await identify(presented, { state, deps, resource, trail, knownOnly })
       } catch (error) {
         throw reportDenial(error, { deps, resource, trail })
       }
@@ -112,6 +118,7 @@ interface Attempt {
   readonly deps: AuthenticatorDeps
   readonly resource: string
   readonly trail: Trail
+  readonly knownOnly: boolean
 }
 
 async function identify(presented: Presented, attempt: Attempt): Promise<Identity> {
@@ -141,6 +148,8 @@ async function verifiedToken(text: string, attempt: Attempt): Promise<VerifiedTo
     if (known.issuer.keys.holds(known.key)) return known
     state.verified.delete(cacheKey)
   }
+  if (attempt.knownOnly)
+    throw new GatewayError('rate_limited', 'too many refused tokens from this address', { retryAfterSeconds: 1 })
   const token = readToken(text)
   const issuer = state.issuers.get(token.issuer)
   if (issuer === undefined) throw denied('unknown_issuer')
@@ -158,7 +167,7 @@ async function verifiedToken(text: string, attempt: Attempt): Promise<VerifiedTo
   }
 }
 
-function reportDenial(error: unknown, { deps, resource, trail }: Omit<Attempt, 'state'>): GatewayError {
+function reportDenial(error: unknown, { deps, resource, trail }: Omit<Attempt, 'state' | 'knownOnly'>): GatewayError {
   const denial =
     error instanceof GatewayError
       ? error

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFile, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { modernRequest, post } from '../support/raw-mcp.ts'
 import { startEverythingFixture } from '../support/everything.ts'
 
@@ -145,6 +145,29 @@ describe('identity at the door', () => {
 
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
     expect(answers[0]?.message?.error?.code).toBe(-32602)
+  })
+})
+
+describe('forged tokens', () => {
+  it('A29 a flood of them is shed before the signature check, and tokens already known go on', async () => {
+    await using small = await startTestGateway({
+      'tollgate.json': gatewayFile({ bounds: { failedSignInsPerSecond: 1 } }),
+      'catalogs/all.json': { title: 'All', for: {} },
+    })
+    const [known, fresh] = [await small.token('research'), await small.token('sales')]
+    const ask = (token: string) =>
+      modernRequest(`${small.url}/mcp`, 'tools/list', {}, { headers: { authorization: `Bearer ${token}` } })
+    expect((await ask(known)).status).toBe(200)
+
+    const forged = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => ask(`${fresh.slice(0, -4)}${String(index).padStart(4, 'A')}`)),
+    )
+
+    expect(forged.filter(({ status }) => status === 401).length).toBeGreaterThan(0)
+    expect((await ask(known)).status).toBe(200)
+    const shed = await ask(fresh)
+    expect([shed.status, shed.headers.get('retry-after')]).toEqual([429, '1'])
+    await expect.poll(async () => (await ask(fresh)).status, { timeout: 20_000 }).toBe(200)
   })
 })
 

@@ -595,7 +595,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   A26: 'holds by construction: the only comparison is timingSafeEqual over an HMAC, made for unknown ids too (lib/api-key.ts, store/keys.ts)',
   A27: 'needs every route: the HTTP edge suite walks them',
   A28: 'the gateway signs in to upstreams by client credentials only; there is no authorization response to confuse',
-  A29: 'the limit on failed attempts per address stands in the HTTP edge',
+  A29: 'the limit on failed attempts per address stands in the HTTP edge (test/flow/doors.test.ts)',
 }
 
 test.each(ROWS)('$id $what', async ({ attack }) => {
