@@ -40,6 +40,7 @@ export interface RunningGateway {
 
 const SETTLE_MS = 1_000
 const IDLE_POLL_MS = 20
+const CLOSE_MS = 2_000
 const monotonic = (): number => performance.now()
 
 /** Makes every part from the files and lends it to whoever needs it; returns when the listeners are bound and the first lists are in. */
@@ -47,8 +48,16 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const config = options.files.gateway?.value
   if (config === undefined) throw new Error('the configuration cannot be used')
   const parts = await openParts(options, config)
-  const { files, servers, callers, facet, observing, life } = parts
+  try {
+    return await serve(parts)
+  } catch (error) {
+    await closeParts(parts) // a port that is taken must not leave children and locks behind
+    throw error
+  }
+}
 
+async function serve(parts: Parts): Promise<RunningGateway> {
+  const { options, config, files, servers, callers, facet, observing, life } = parts
   files.current.subscribe((next, previous) => facet.snapshotChanged(next, previous))
   callers.authenticator.onRevoked(() => facet.checkIdentities((identity) => callers.authenticator.isRevoked(identity)))
   servers.apply(options.files.servers)
@@ -166,7 +175,7 @@ async function idle(doors: Doors): Promise<void> {
 }
 
 async function stop(parts: Parts, doors: Doors): Promise<void> {
-  const { life, config, facet, files, servers, ledger, callers, egress, observing } = parts
+  const { life, config, facet } = parts
   const { lameDuckMs, drainMs } = config.bounds
   life.ready = false // readiness says no at once; load balancers need a moment to see it
   if (lameDuckMs > 0) await new Promise((resolve) => setTimeout(resolve, lameDuckMs))
@@ -177,13 +186,18 @@ async function stop(parts: Parts, doors: Doors): Promise<void> {
   facet.close()
   await Promise.race([doors.data.drain(), deadline])
   doors.data.destroy()
+  await closeParts(parts)
+  doors.admin.destroy()
+  doors.health.destroy()
+  await Promise.all([doors.admin.drain(), doors.health.drain()])
+}
+
+async function closeParts({ config, facet, files, servers, callers, ledger, egress, observing }: Parts): Promise<void> {
+  facet.close()
   await files.close()
-  await servers.close(Math.min(drainMs, 2_000))
+  await servers.close(Math.min(config.bounds.drainMs, CLOSE_MS))
   callers.close()
   await ledger.close()
   await egress.close()
   await observing.close()
-  doors.admin.destroy()
-  doors.health.destroy()
-  await Promise.all([doors.admin.drain(), doors.health.drain()])
 }

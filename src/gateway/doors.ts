@@ -42,15 +42,27 @@ export interface Doors {
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/
 
-/** Binds health first, so that it tells the truth while the rest comes up; then admin, then data. */
+/** Binds health first, so that it tells the truth while the rest comes up; then data, then admin. Nothing stays bound when one cannot be. */
 export async function openDoors(deps: DoorsDeps): Promise<Doors> {
+  const bound: Listener[] = []
+  try {
+    return await bindAll(deps, bound)
+  } catch (error) {
+    for (const listener of bound) void listener.drain()
+    throw error
+  }
+}
+
+async function bindAll(deps: DoorsDeps, bound: Listener[]): Promise<Doors> {
   const { config, folder } = deps
   const answerHealth = createHealthHandler(deps.checks)
   const health = await listen(quiet('health', { ...config.health }, config), (request, response) => {
     if (!answerHealth(request, response)) response.writeHead(404).end()
   })
-  const adminOptions = quiet('admin', { ...config.admin, tls: paths(folder, config.admin.tls) }, config)
+  bound.push(health)
   const data = await openData(deps)
+  bound.push(data.listener)
+  const adminOptions = quiet('admin', { ...config.admin, tls: paths(folder, config.admin.tls) }, config)
   const app = createAdminApp(deps.admin(urlOf(adminOptions)))
   const admin = await listen(adminOptions, (request, response) => {
     if (!answerHealth(request, response)) app(request, response)

@@ -132,3 +132,17 @@ it('a second gateway on the same state is refused with words', async () => {
   expect(failure).toMatch(/another|already|in use/)
   expect(await first.kill('SIGTERM')).toBe(0)
 })
+
+it('a port that is taken ends the start with words, and nothing stays behind', async () => {
+  await using folder = await temporaryFolder()
+  await using other = await temporaryFolder()
+  writeFiles(folder.path, { 'tollgate.json': gatewayFile() })
+  const first = await startGatewayProcess(folder.path)
+  writeFiles(other.path, { 'tollgate.json': gatewayFile({ admin: { port: Number(new URL(first.adminUrl).port) } }) })
+
+  const failure = await startGatewayProcess(other.path).catch((error: unknown) => String(error))
+
+  expect(failure).toMatch(/ended with 1/)
+  expect(failure).toContain('the admin listener cannot bind 127.0.0.1:')
+  expect(await first.kill('SIGTERM')).toBe(0)
+})
