@@ -47,7 +47,7 @@ function addUsage(program: Command, { io, lent, action }: Verbs): void {
     .description('who called what: calls, errors, latency, bytes and cost')
     .option(
       '--by <dimensions>',
-      'group by these, separated by commas: team, project, agent, user, session, server, target, ... (default: team,server)',
+      'group by these, separated by commas: team, project, agent, user, session, server, tool, ... (default: team,server)',
     )
     .option('--since <time>', 'RFC 3339, a date, or a span such as 7d')
     .option('--until <time>', 'the end of the range (default: now)')

@@ -16,16 +16,19 @@ export interface Ledger {
   close(): Promise<void>
 }
 
-/** Columns of the ledger by which usage is grouped and filtered. */
+/** What usage is grouped and filtered by. `tool` is the target of tool calls, as the caller named it. */
 export const USAGE_DIMENSIONS = [
   'org',
   'team',
   'project',
   'agent',
   'user',
+  'issuer',
+  'subject',
   'session',
   'catalog',
   'server',
+  'tool',
   'target',
   'kind',
   'status',

@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts'
 import { USAGE_DIMENSIONS, type UsageDimension, type UsageQuery, type UsageRow } from './contract.ts'
+import { scopedDimensions } from './usage-scope.ts'
 
 /** The forms in which usage is given out. */
 export const USAGE_FORMATS = ['table', 'json', 'csv'] as const
@@ -27,7 +28,7 @@ export function parseUsageQuery(params: URLSearchParams, now: Date): UsageQuery 
   const from = params.has('from') ? parseTime(params.get('from') ?? '', now) : to - DEFAULT_RANGE_MS
   if (from >= to) throw invalid('from must be before to')
   const by = (params.get('by') ?? '').split(',').filter((name) => name !== '')
-  return { from, to, by: [...new Set(by.map((name) => toDimension(name, 'cannot group by', '')))], where }
+  return { from, to, by: scopedDimensions(by.map((name) => toDimension(name, 'cannot group by', ''))), where }
 }
 
 /** A moment in milliseconds since the epoch: `now`, RFC 3339 (`2026-11-01T00:00:00Z`), a date, or a span back from now (`30m`, `24h`, `7d`). */

@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.ts'
 import { type EntryQuery, USAGE_DIMENSIONS, type UsageDimension, type UsageQuery, type UsageRow } from './contract.ts'
 import { ENTRY_FIELDS, NUMBER_FIELDS } from './journal-line.ts'
 import { columnOf } from './ledger-schema.ts'
+import { scopedDimensions } from './usage-scope.ts'
 
 /** Any table: columns are named through the closed lists of this room. */
 export type LedgerDatabase = Record<string, Record<string, unknown>>
@@ -20,11 +21,13 @@ const MAX_ENTRIES = 10_000
  * spills to a temporary file, so memory stays bounded whatever the range.
  */
 export async function queryUsage(database: Kysely<LedgerDatabase>, query: UsageQuery): Promise<UsageRow[]> {
-  const by = USAGE_DIMENSIONS.filter((dimension) => query.by.includes(dimension))
+  const asked = scopedDimensions(query.by)
+  const by = USAGE_DIMENSIONS.filter((dimension) => asked.includes(dimension))
   const groups = sql.join(by.map((dimension) => sql.ref(dimension)))
-  const partition = by.length === 0 ? sql`` : sql`PARTITION BY ${groups}`
+  const partition = by.length === 0 ? sql`` : sql`PARTITION BY ${sql.join(by.map(valueOf))}`
+  const named = by.map((dimension) => sql`${valueOf(dimension)} AS ${sql.ref(dimension)},`)
   const ranked = sql`
-    SELECT ${by.length === 0 ? sql`` : sql`${groups},`} status, duration_ms, upstream_ms, request_bytes, response_bytes, nano_usd,
+    SELECT ${sql.join(named, sql` `)} status, duration_ms, upstream_ms, request_bytes, response_bytes, nano_usd,
       row_number() OVER (${partition} ORDER BY duration_ms) AS place, count(*) OVER (${partition}) AS size
     FROM entry WHERE ${matches(query)}`
   const statement = sql<Row>`
@@ -68,7 +71,12 @@ function matches(query: Pick<UsageQuery, 'from' | 'to' | 'where'>): Expression<S
 
 function filterOf(dimension: UsageDimension, value: string | undefined): RawBuilder<unknown>[] {
   if (value === undefined) return []
-  return [value === '' ? sql`${sql.ref(dimension)} IS NULL` : sql`${sql.ref(dimension)} = ${value}`]
+  return [value === '' ? sql`${valueOf(dimension)} IS NULL` : sql`${valueOf(dimension)} = ${value}`]
+}
+
+/** What a dimension is in the table: a column, but for `tool`. */
+function valueOf(dimension: UsageDimension): RawBuilder<unknown> {
+  return dimension === 'tool' ? sql`CASE WHEN kind = 'tool' THEN target END` : sql.ref(dimension)
 }
 
 function toUsageRow(row: Row, by: readonly UsageDimension[]): UsageRow {

@@ -15,6 +15,11 @@ test('a question names groups, a range and filters', () => {
   })
 })
 
+test('sessions are told with whose they are, whatever else is asked', () => {
+  expect(parse('by=team,session').by).toEqual(['team', 'issuer', 'subject', 'session'])
+  expect(parse('by=session,subject,tool').by).toEqual(['issuer', 'subject', 'session', 'tool'])
+})
+
 test('without anything it is one row over the last 7 days', () => {
   expect(parse('')).toEqual({ by: [], from: NOW.getTime() - 7 * 86_400_000, to: NOW.getTime(), where: {} })
 })

@@ -57,6 +57,37 @@ test('sums of money are exact, also beyond what a double holds', async () => {
   expect([small?.nanoUsd, small?.unpriced]).toEqual([3, 1])
 })
 
+test('two principals that chose the same session name are two groups', async () => {
+  const index = indexOf([
+    { session: 'run-1', subject: 'alice' },
+    { session: 'run-1', subject: 'bob' },
+    { session: 'run-1', subject: 'bob', issuer: 'https://other.example' },
+    { session: 'run-1', subject: 'alice' },
+  ])
+
+  const rows = await index.usage({ ...ALL, by: ['session'] })
+
+  expect(rows.map(({ group, calls }) => [group.issuer, group.subject, group.session, calls])).toEqual([
+    ['https://issuer.example', 'alice', 'run-1', 2],
+    ['https://issuer.example', 'bob', 'run-1', 1],
+    ['https://other.example', 'bob', 'run-1', 1],
+  ])
+})
+
+test('tools are the targets of tool calls; what else was called has none', async () => {
+  const index = indexOf([{ target: 'find' }, { target: 'find', kind: 'prompt' }, { target: 'other' }])
+
+  const rows = await index.usage({ ...ALL, by: ['tool'] })
+  const [found] = await index.usage({ ...ALL, by: [], where: { tool: 'find' } })
+
+  expect(rows.map(({ group, calls }) => [group.tool, calls])).toEqual([
+    [null, 1],
+    ['find', 1],
+    ['other', 1],
+  ])
+  expect(found?.calls).toBe(1)
+})
+
 test('every dimension groups and filters, alone and together', async () => {
   const index = indexOf([
     { org: 'o', project: 'p', user: 'u', error: null },
