@@ -19,14 +19,14 @@ import { LOG_LEVELS } from './versions.ts'
 
 /** Runs one call (tool, prompt, resource, completion) down the road and answers it. Never throws. */
 export async function runCall(parts: McpParts, incoming: Incoming): Promise<void> {
-  parts.active.add(incoming)
+  parts.active.set(incoming.controller, incoming)
   incoming.outlet.expectDelay()
   try {
     await govern(parts, incoming)
   } catch (error) {
     failCall(parts, incoming, error)
   } finally {
-    parts.active.delete(incoming)
+    parts.active.delete(incoming.controller)
   }
 }
 
@@ -44,6 +44,8 @@ export function failCall({ deps }: McpParts, incoming: Incoming, error: unknown)
 interface Answer {
   readonly step: UpstreamStep
   readonly item: CatalogItem
+  /** Why the gateway answered in place of the upstream. */
+  readonly refused?: 'invalid_params'
 }
 
 async function govern(parts: McpParts, incoming: Incoming): Promise<void> {
@@ -94,7 +96,7 @@ function toFacetCall(
       }),
     requestText: () => createLens({ arguments: args, argument: incoming.message.params['argument'] }, ['arguments', 'argument']),
     open: (decision) => run(decision, args),
-    facts: ({ step }) => factsOf(step),
+    facts: ({ step, refused }) => ({ ...factsOf(step), ...(refused === undefined ? {} : { error: refused }) }),
     responseText: ({ step }) => createLens(wordsOf(step)),
     refusal: (decision) => refusalOf(decision, target),
   }
@@ -124,7 +126,7 @@ async function open(parts: McpParts, { incoming, target, decision, args, caller 
   if (upstream === undefined) throw unavailable(item.server)
   if (item.kind === 'tool') {
     const complaint = complaintAbout(parts, incoming, item, target.args ?? {})
-    if (complaint !== undefined) return { item, step: invalidArguments(incoming, complaint) }
+    if (complaint !== undefined) return { item, step: invalidArguments(incoming, complaint), refused: 'invalid_params' }
   }
   const request = {
     method: incoming.message.method,

@@ -6,7 +6,7 @@ import type { TextLens } from '../core/text-lens.ts'
 /** What one governed answer says of itself, for the guard and the ledger. */
 export interface AnswerFacts {
   readonly status: Extract<EntryStatus, 'ok' | 'tool_error' | 'input_required' | 'error'>
-  /** JSON-RPC code of an upstream error, as text. */
+  /** JSON-RPC code of an upstream error, as text; `invalid_params` when the gateway answered that in the upstream's place. */
   readonly error?: string
   readonly bytes: number
 }

@@ -160,13 +160,26 @@ function toEntry<Answer>(
     upstreamMs: timings.upstreamMs,
     requestBytes: exchange.requestBytes,
     responseBytes: outcome.bytes,
-    nanoUsd: isCharged(outcome.status) ? (price ?? null) : 0,
+    nanoUsd: isCharged(outcome) ? (price ?? null) : 0,
     priceVersion: price === undefined ? null : exchange.snapshot.revision,
     labels: item?.labels === undefined ? null : JSON.stringify(item.labels),
   }
 }
 
+/** Ways to fail before the upstream does anything, its own refusals to be called among them. */
+const NOT_SERVED: ReadonlySet<string> = new Set<GatewayError['code']>([
+  'header_mismatch',
+  'invalid_params',
+  'ledger_unavailable',
+  'missing_capability',
+  'not_found',
+  'overloaded',
+  'upstream_auth',
+  'upstream_unavailable',
+])
+
 /** A call is charged when the upstream did it, also when it answered with a tool error; what never reached it costs nothing. */
-function isCharged(status: EntryStatus): boolean {
+function isCharged({ status, code }: { readonly status: EntryStatus; readonly code?: string }): boolean {
+  if (code !== undefined && NOT_SERVED.has(code)) return false
   return status === 'ok' || status === 'tool_error' || status === 'abandoned' || status === 'error'
 }

@@ -31,6 +31,7 @@ beforeAll(async () => {
           server: 'every',
           tool: 'test_x_mcp_header',
           as: 'regional',
+          price: { usd: '0.001' },
           when: "args.region == 'eu' || principal.roles.exists(r, r == 'admin')",
         },
         { server: 'every', allow: ['test_image_*'], deny: ['*content'] },
@@ -163,6 +164,19 @@ describe('the ledger', () => {
       argumentsDigest: expect.stringMatching(/^sha256:/),
       labels: JSON.stringify({ sink: 'internal' }),
     })
+  })
+
+  it('arguments the gateway refuses are told apart from errors of the tool, and cost nothing', async () => {
+    const headers = { 'mcp-param-region': 'eu', 'x-tollgate-session': 'run-43' }
+    await call('regional', { region: 'eu', level: 'high' }, { headers })
+    await call('regional', { region: 'eu' }, { headers })
+
+    const { entries } = (await (await admin('/admin/v1/entries?session=run-43')).json()) as { entries: Record<string, unknown>[] }
+
+    expect(entries.map(({ status, error, nanoUsd }) => [status, error, nanoUsd])).toEqual([
+      ['ok', null, 1_000_000],
+      ['tool_error', 'invalid_params', 0],
+    ])
   })
 
   it.each([

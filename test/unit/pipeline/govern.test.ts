@@ -169,6 +169,27 @@ describe('govern', () => {
     expect(entries).toMatchObject([{ status: 'blocked', nanoUsd: 0 }])
   })
 
+  it.each([
+    ['upstream_unavailable', 0],
+    ['overloaded', 0],
+    ['header_mismatch', 0],
+    ['invalid_params', 0],
+    ['upstream_timeout', 2_000_000],
+    ['upstream_invalid', 2_000_000],
+  ] as const)('a call that ends with %s costs %s nano-dollars', async (code, nanoUsd) => {
+    const { deps, entries } = road()
+
+    await expect(
+      govern(
+        deps,
+        exchange(),
+        call(allowed, async () => Promise.reject(new GatewayError(code, 'no'))),
+      ),
+    ).rejects.toMatchObject({ code })
+
+    expect(entries).toMatchObject([{ status: 'error', error: code, nanoUsd }])
+  })
+
   it('a foreign error becomes internal, its text stays inside, and the limits are given back', async () => {
     const { deps, entries, steps } = road()
 
