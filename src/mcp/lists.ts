@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { CatalogItem, CatalogView, Era, ItemKind } from '../core/snapshot.ts'
+import { inMemberOrder } from './member-order.ts'
 import { META } from './versions.ts'
 
 /** What a list method lists, and the name of the list in its result. */
@@ -67,7 +68,7 @@ function variantOf(view: CatalogView, items: readonly CatalogItem[]): string {
 
 function writeList(method: string, items: readonly CatalogItem[], era: Era, serverInfo: JsonObject): string {
   const { member = 'items' } = LISTS[method] ?? {}
-  const shown = items.map((item) => (keepsOutputSchema(item, era) ? item.shown : withoutOutputSchema(item)))
+  const shown = items.map((item) => inMemberOrder(keepsOutputSchema(item, era) ? item.shown : withoutOutputSchema(item)))
   const list = { [member]: shown }
   if (era === 'legacy') return JSON.stringify(list)
   const meta = { [META.serverInfo]: serverInfo }
