@@ -9,8 +9,11 @@ import { dirname, join } from 'node:path'
 
 /** What to watch and whom to tell. */
 export interface WatchOptions {
-  /** Files, and folders whose JSON files count. They may be created later, replaced by a rename, or stand behind a symbolic link. */
-  readonly paths: readonly string[]
+  /**
+   * Files, and folders whose JSON files count. They may be created later, replaced by a rename, or stand behind a symbolic link. A
+   * function is asked at every look; a path that is new counts as a change.
+   */
+  readonly paths: readonly string[] | (() => readonly string[])
   /** How long to wait for more changes after the first event. */
   readonly debounceMs?: number
   readonly pollMs?: number
@@ -50,10 +53,11 @@ function createWatcher(options: WatchOptions) {
 
   /** Looks once; tells of a change unless this is the first look. */
   async function look(first: boolean): Promise<void> {
-    await events.follow(options.paths)
-    const status = await statusOf(options.paths)
+    const paths = typeof options.paths === 'function' ? options.paths() : options.paths
+    await events.follow(paths)
+    const status = await statusOf(paths)
     if (status === before.status) return
-    const content = await contentOf(options.paths)
+    const content = await contentOf(paths)
     const changed = !first && content !== before.content
     before = { status, content }
     if (changed && !stopped) await options.onChange()

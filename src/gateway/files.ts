@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { createCurrent, type Current } from '../catalog/current.ts'
 import { readConfig } from '../catalog/read.ts'
 import { mergeReload } from '../catalog/reload.ts'
@@ -7,6 +8,7 @@ import type { ConfigFiles } from '../config/load.ts'
 import type { Report } from '../core/events.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { UpstreamSet } from '../mcp/upstream/set.ts'
+import { restartNeeded } from './restart.ts'
 
 /** What keeps files, upstreams and the snapshot in step. */
 export interface FilesDeps {
@@ -49,14 +51,14 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
     const merged = mergeReload(files, fresh)
     try {
       deps.apply(merged)
-      files = merged
+      files = { ...merged, problems: [...merged.problems, ...restartNeeded(initial, merged)] }
       deps.servers.apply(merged.servers)
     } catch (error) {
       files = { ...files, problems: [...fresh.problems, toProblem(initial, error)] }
     }
     publish()
     const snapshot = current.get()
-    // Hints about arguments are in the snapshot too; only a file that was not taken is a rejection.
+    // Hints about arguments are in the snapshot too; only a file or a setting that was not taken is a rejection.
     if (files.problems.length > 0) deps.report({ type: 'config-rejected', problems: snapshot.problems })
     else deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
     return { generation: snapshot.generation, problems: snapshot.problems }
@@ -76,9 +78,8 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
     publish,
     reload,
     async watch() {
-      const { configFile, sources } = initial
       watcher = await watchConfig({
-        paths: [configFile, sources.servers, sources.catalogs, sources.revocations],
+        paths: () => watchedPaths(files),
         onChange: async () => {
           await reload()
         },
@@ -90,6 +91,14 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
       await watcher?.close()
     },
   }
+}
+
+/** Everything a reload reads; which folders and key files that is stands in tollgate.json itself. */
+function watchedPaths({ configFile, folder, sources, gateway }: ConfigFiles): string[] {
+  const keyFiles = (gateway?.value.identity.issuers ?? []).flatMap(({ jwks }) =>
+    'file' in jwks ? [resolve(folder, jwks.file)] : [],
+  )
+  return [configFile, sources.servers, sources.catalogs, sources.revocations, ...keyFiles]
 }
 
 function toProblem(files: ConfigFiles, error: unknown): ConfigFiles['problems'][number] {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { startEverythingFixture } from '../support/everything.ts'
-import { startTestGateway } from '../support/gateway.ts'
+import { gatewayFile, startTestGateway } from '../support/gateway.ts'
+import { makeKey, signToken, type TestKey } from '../support/issuer.ts'
 import { modernRequest, openListen } from '../support/raw-mcp.ts'
 
 const catalog = (allow: string[], over: object = {}) => ({
@@ -146,4 +147,54 @@ it('two starts give byte-identical lists', async () => {
   }
 
   expect(lists[1]).toBe(lists[0])
+})
+
+it.each([
+  ['bounds', { bounds: { bodyBytes: 2_048 } }],
+  ['data', { data: { port: 0, origins: ['https://app.example'] } }],
+  ['state', { state: 'elsewhere' }],
+  ['telemetry', { telemetry: { level: 'error' } }],
+])('a changed "%s" asks for a restart, and the rest of the files is followed', async (setting, over) => {
+  await using on = await bench()
+
+  on.gateway.write('tollgate.json', gatewayFile(over))
+  on.gateway.write('catalogs/research.json', catalog(['test_simple_text', 'test_error_handling']))
+  await on.gateway.until(({ catalogs, problems }) => problems.length > 0 && catalogs.get('research')?.items.tool.length === 2)
+
+  const [problem] = on.gateway.running.files.current.get().problems
+  expect(problem).toMatchObject({ file: 'tollgate.json', path: `$.${setting}` })
+  expect(problem?.message).toContain('needs a restart')
+  const ready = await (await fetch(`${on.gateway.healthUrl}/readyz`)).text()
+  expect(ready).toContain('needs a restart')
+
+  on.gateway.write('tollgate.json', gatewayFile())
+  await on.gateway.until(({ problems }) => problems.length === 0)
+})
+
+it('a key file of an issuer is followed, and so is a catalog folder named later', async () => {
+  const [before, after] = [await makeKey('ES256', 'before'), await makeKey('ES256', 'after')]
+  const issuers = [{ issuer: 'https://idp.test', audience: ['gate'], jwks: { file: 'idp.json' } }]
+  await using upstream = await startEverythingFixture()
+  await using gateway = await startTestGateway({
+    'tollgate.json': gatewayFile({ identity: { issuers } }),
+    'idp.json': { keys: [before.publicJwk] },
+    'servers/every.json': { type: 'http', url: upstream.url },
+    'catalogs/research.json': catalog(['test_simple_text']),
+  })
+  const now = Math.floor(Date.now() / 1_000)
+  const status = async (key: TestKey): Promise<number> => {
+    const authorization = `Bearer ${await signToken(key, { claims: { aud: 'gate', iat: now, exp: now + 600 } })}`
+    return (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers: { authorization } })).status
+  }
+  expect([await status(before), await status(after)]).toEqual([200, 401])
+
+  gateway.write('idp.json', { keys: [after.publicJwk] })
+  await expect.poll(() => status(after), { timeout: 2_000 }).toBe(200)
+  expect(await status(before)).toBe(401)
+
+  gateway.write('other/extra.json', catalog([]))
+  gateway.write('tollgate.json', gatewayFile({ identity: { issuers }, catalogs: 'other' }))
+  await gateway.until(({ catalogs }) => catalogs.has('extra') && !catalogs.has('research'))
+  gateway.write('other/more.json', catalog([]))
+  await gateway.until(({ catalogs }) => catalogs.has('more'))
 })
