@@ -1,6 +1,7 @@
 import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { readConfig } from '../catalog/read.ts'
+import { jsonSchemas } from '../config/json-schema.ts'
 import { JsonSourceError, parseJsonSource } from '../config/json-source.ts'
 import type { CliIo } from './io.ts'
 import { EXIT } from './io.ts'
@@ -42,7 +43,7 @@ export async function importMcpJson(options: ImportOptions, io: CliIo): Promise<
     )
     return EXIT.failure
   }
-  for (const plan of plans) await writeWhole(plan)
+  for (const plan of [...plans, ...(await missingSchemas(dirname(resolve(io.cwd, options.out))))]) await writeWhole(plan)
   io.out(`${plans.map((plan) => `${plan.shown} written`).join('\n')}\n${variablesText(result)}`)
   return await checkWritten({ config: resolve(io.cwd, options.out), plans, variables: [...result.variables.keys()] }, io)
 }
@@ -104,6 +105,17 @@ async function filterExisting(plans: readonly Plan[]): Promise<Plan[]> {
     ),
   )
   return found.flat()
+}
+
+/** The schemas the files point to, so that an editor can complete them; those that are there stay. */
+async function missingSchemas(folder: string): Promise<Plan[]> {
+  const all = [...jsonSchemas()].map(([name, content]) => ({
+    path: join(folder, 'catalogs', 'schema', name),
+    shown: name,
+    content,
+  }))
+  const there = await filterExisting(all)
+  return all.filter((plan) => !there.includes(plan))
 }
 
 /** Through a rename, so that a running gateway never reads half a file. */

@@ -124,18 +124,31 @@ function convertVariable(work: Work, name: string, value: string): string {
 
 /** A secret in an argument is taken out of the file; the child still gets it in its arguments, where other users can see it. */
 function convertArgument(work: Work, argument: string, before: string | undefined): string {
-  const [, flag = '', value = ''] = /^(--?[\w-]+=)(.*)$/s.exec(argument) ??
-    /^([\w-]+:\s*(?:(?:Bearer|Basic|Token)\s+)?)(\S+)$/i.exec(argument) ?? [undefined, '', argument]
-  const name = (flag === '' ? (before ?? '') : (flag.split(/[=:]/)[0] ?? '')).replace(/^-+/, '')
-  const literal =
-    !value.includes('${') && value !== '' && (isSecretValue(value) || (isSecretHeader(name) && !value.startsWith('-')))
-  if (!literal) return withVariables(work, argument)
-  const variable = ownName(work, toVariable(name === '' ? 'token' : name))
-  work.variables.set(variable, `${work.name}: argument ${name}`)
+  const found = partsOf(argument, before).find(
+    ({ name, value }) =>
+      !value.includes('${') && value !== '' && (isSecretValue(value) || (isSecretHeader(name) && !value.startsWith('-'))),
+  )
+  if (found === undefined) return withVariables(work, argument)
+  const variable = ownName(work, toVariable(found.name === '' ? 'token' : found.name))
+  work.variables.set(variable, `${work.name}: argument ${found.name}`)
   work.notes.push(
     `${work.name}: a secret stands in its arguments, where other users of the machine can see it; use "env" if the server can`,
   )
-  return `${flag}\${${variable}}`
+  return `${found.start}\${${variable}}`
+}
+
+type ArgumentPart = { readonly start: string; readonly name: string; readonly value: string }
+
+/** The ways to read an argument as a name and a value: `--token=x`, `TOKEN=x` and `--env=TOKEN=x` (containers), `Header: x`, and x after `--token`. */
+function partsOf(argument: string, before: string | undefined): ArgumentPart[] {
+  const part = (match: RegExpExecArray | null): ArgumentPart[] =>
+    match === null ? [] : [{ start: match[1] ?? '', name: match[2] ?? '', value: match[3] ?? '' }]
+  return [
+    ...part(/^(--?([\w-]+)=)(.*)$/s.exec(argument)),
+    ...part(/^((?:--?[\w-]+=)?([A-Za-z_]\w*)=)(.*)$/s.exec(argument)),
+    ...part(/^(([\w-]+):\s*(?:(?:Bearer|Basic|Token)\s+)?)(\S+)$/i.exec(argument)),
+    { start: '', name: /^--?([\w-]+)$/.exec(before ?? '')?.[1] ?? '', value: argument },
+  ]
 }
 
 function convertRemote(work: Work, type: 'http' | 'sse', text: string, headers: Draft): Draft | undefined {
@@ -190,8 +203,8 @@ function wholeReference(text: string): string | undefined {
 /** The clients' ways to name a variable inside a text, as ours; predefined ones such as workspaceFolder become variables to set. */
 function withVariables(work: Work, text: string): string {
   return text.replace(REFERENCE, (whole: string, _kind: string | undefined, name: string, otherwise: string | undefined) => {
-    const variable = toVariable(name)
-    if (otherwise === undefined) work.variables.set(variable, `${work.name}: was ${whole}`)
+    const variable = name === 'userHome' ? 'HOME' : toVariable(name)
+    if (otherwise === undefined && variable !== 'HOME') work.variables.set(variable, `${work.name}: was ${whole}`)
     return `\${${variable}${otherwise ?? ''}}`
   })
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { env } from 'node:process'
 import { describe, expect, test } from 'vitest'
 import { importMcpJson } from '../../../src/cli/import.ts'
+import { jsonSchemas } from '../../../src/config/json-schema.ts'
 import { convertMcpJson } from '../../../src/cli/mcp-json.ts'
 import { createCliIo } from '../../support/cli-io.ts'
 import { createFolder } from './folder.ts'
@@ -110,6 +111,40 @@ describe('an entry of a client becomes a registration', () => {
       ['API_KEY', 'ONE_TOKEN', 'ONE_AUTHORIZATION'],
     ],
     [
+      'a variable a container takes over',
+      { command: 'docker', args: ['run', '-i', '-e', 'GITHUB_TOKEN', 'ghcr.io/github/server'], env: { GITHUB_TOKEN: 'ghp_abc' } },
+      {
+        type: 'stdio',
+        command: 'docker',
+        args: ['run', '-i', '-e', 'GITHUB_TOKEN', 'ghcr.io/github/server'],
+        env: { GITHUB_TOKEN: 'env:GITHUB_TOKEN' },
+      },
+      ['GITHUB_TOKEN'],
+    ],
+    [
+      'secrets written into the arguments of a container',
+      {
+        command: 'docker',
+        args: ['run', '-e', 'API_KEY=abc', '--env=OTHER_TOKEN=d=e=', '-e', 'MODE=fast', 'image'],
+      },
+      {
+        type: 'stdio',
+        command: 'docker',
+        args: [
+          'run',
+          '-e',
+          'API_KEY=${API_KEY}',
+          '--env=OTHER_TOKEN=${OTHER_TOKEN}',
+
+          '-e',
+          'MODE=fast',
+          'image',
+        ],
+      },
+      ['API_KEY', 'OTHER_TOKEN'],
+    ],
+    ['the home folder', { command: 'x', args: ['${userHome}/a'] }, { type: 'stdio', command: 'x', args: ['${HOME}/a'] }, []],
+    [
       'a predefined variable',
       { command: 'x', args: ['${workspaceFolder}/a'] },
       { type: 'stdio', command: 'x', args: ['${WORKSPACE_FOLDER}/a'] },
@@ -205,6 +240,7 @@ catalogs/team.json written
 Set these variables before the gateway starts:
   GITHUB_TOKEN  (GitHub: header Authorization)
 `)
+    expect(await readFile(join(run.folder.path, 'catalogs/schema/server.json'), 'utf8')).toBe(jsonSchemas().get('server.json'))
     expect(JSON.parse(await readFile(join(run.folder.path, 'catalogs/team.json'), 'utf8'))).toMatchObject({
       $schema: './schema/catalog.json',
       for: { teams: ['research'] },
