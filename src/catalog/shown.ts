@@ -49,19 +49,48 @@ export function hiddenArguments(rewrite: ArgumentRewrite): ReadonlySet<string> {
 function rewriteSchema(schema: JsonObject, rewrite: ArgumentRewrite): JsonObject {
   const hidden = hiddenArguments(rewrite)
   const optional = new Set([...hidden, ...Object.keys(rewrite.default)])
+  const absent = new Set(rewrite.hide.filter((name) => !Object.hasOwn(rewrite.set, name)))
+  return rewriteLevel(schema, { hidden, optional, absent, defaults: rewrite.default })
+}
+
+interface Change {
+  readonly hidden: ReadonlySet<string>
+  readonly optional: ReadonlySet<string>
+  /** Hidden and given no value: no call has them. */
+  readonly absent: ReadonlySet<string>
+  readonly defaults: JsonObject
+}
+
+/** Keywords whose schemas speak of the same arguments again: those that must hold, and those that may. */
+const MUST: ReadonlySet<string> = new Set(['allOf', 'then', 'else'])
+const MAY: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'not', 'if'])
+
+function rewriteLevel(schema: JsonObject, change: Change): JsonObject {
+  const { hidden, optional } = change
   const entries = Object.entries(schema).flatMap(([key, member]): [string, Json | undefined][] => {
-    if (key === 'properties' && isJsonObject(member)) return [[key, rewriteProperties(member, hidden, rewrite.default)]]
+    if (key === 'properties' && isJsonObject(member)) return [[key, rewriteProperties(member, change)]]
     if (key === 'required' && Array.isArray(member)) {
       const required = (member as readonly Json[]).filter((name) => typeof name !== 'string' || !optional.has(name))
       return required.length === 0 && member.length > 0 ? [] : [[key, required]]
     }
     if (key === 'dependentRequired' && isJsonObject(member)) return [[key, withoutDependents(member, hidden, optional)]]
-    return [[key, member]]
+    if (!MUST.has(key) && !MAY.has(key)) return [[key, member]]
+    return [[key, rewriteBranches(member, MAY.has(key), { ...change, defaults: {} })]]
   })
   return Object.fromEntries(entries)
 }
 
-function rewriteProperties(properties: JsonObject, hidden: ReadonlySet<string>, defaults: JsonObject): JsonObject {
+/** One schema or a list of them. What asks for an argument no call has can never hold, so where it need not it is `false`. */
+function rewriteBranches(branches: Json | undefined, isOption: boolean, change: Change): Json | undefined {
+  // Items of a list of JSON are JSON, and stay as many.
+  if (Array.isArray(branches)) return branches.map((one: Json) => rewriteBranches(one, isOption, change) as Json)
+  if (!isJsonObject(branches)) return branches
+  const required = branches['required']
+  const isHopeless = isOption && Array.isArray(required) && required.some((name) => change.absent.has(String(name)))
+  return isHopeless ? false : rewriteLevel(branches, change)
+}
+
+function rewriteProperties(properties: JsonObject, { hidden, defaults }: Change): JsonObject {
   const entries = Object.entries(properties).flatMap(([name, property]): [string, Json | undefined][] => {
     if (hidden.has(name)) return []
     if (!Object.hasOwn(defaults, name)) return [[name, property]]

@@ -278,6 +278,42 @@ describe('a tool as clients see it', () => {
     expect(snapshot.problems).toEqual([])
   })
 
+  test.each([
+    [
+      'an argument that is set holds wherever it is asked for',
+      { anyOf: [{ required: ['a'] }, { required: ['b'] }] },
+      { anyOf: [{}, { required: ['b'] }] },
+    ],
+    [
+      'an argument no call has is no way out',
+      { oneOf: [{ required: ['gone'] }, { required: ['b'] }] },
+      { oneOf: [false, { required: ['b'] }] },
+    ],
+    ['nor a reason to refuse', { not: { required: ['gone', 'b'] } }, { not: false }],
+    [
+      'conditions name only what is shown',
+      { if: { properties: { a: { const: 'x' }, b: { minLength: 2 } }, required: ['a', 'b'] }, else: { required: ['c', 'gone'] } },
+      { if: { properties: { b: { minLength: 2 } }, required: ['b'] }, else: {} },
+    ],
+    [
+      'schemas below one another are followed',
+      { allOf: [{ anyOf: [{ required: ['a'] }] }, true] },
+      { allOf: [{ anyOf: [{}] }, true] },
+    ],
+  ])('asks for a hidden argument in no corner: %s', async (_name, part, shown) => {
+    const properties = { a: { type: 'string' }, b: { type: 'string' }, c: { type: 'string' }, gone: {} }
+    const tool = { server: 'n', tool: 't', arguments: { hide: ['gone'], set: { a: 'x' }, default: { c: 'y' } } }
+    const offered = { name: 't', inputSchema: { type: 'object', properties, ...part } }
+
+    const snapshot = await snapshotOf({ c: { tools: [tool] } }, [ready('n', { tools: [offered] })])
+
+    expect(snapshot.catalogs.get('c')?.items.tool[0]?.shown['inputSchema']).toEqual({
+      type: 'object',
+      properties: { b: { type: 'string' }, c: { type: 'string', default: 'y' } },
+      ...shown,
+    })
+  })
+
   test('is the upstream definition itself when nothing is overridden', async () => {
     const snapshot = await snapshotOf({ c: { tools: all('notes') } }, [ready('notes', { tools: [raw] })])
     const [item] = snapshot.catalogs.get('c')?.items.tool ?? []
