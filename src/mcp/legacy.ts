@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Responder } from '../core/responder.ts'
-import type { CatalogView, Snapshot } from '../core/snapshot.ts'
+import type { CatalogView, Era, Snapshot } from '../core/snapshot.ts'
 import { uuidv7 } from '../lib/id.ts'
 import type { Accept } from './accept.ts'
 import { askClient } from './ask.ts'
@@ -205,9 +205,10 @@ const SERVER_ONLY = new Set([
   'notifications/subscriptions/acknowledged',
 ])
 
-/** Refuses a notification that no client may send, whatever the era. */
-export function checkNotification({ method }: NotificationMessage): void {
-  if (SERVER_ONLY.has(method)) throw new GatewayError('invalid_request', `${method} is sent by servers only`)
+/** Refuses a notification that no client of the era may send. Only legacy clients are asked things whose progress they could tell. */
+export function checkNotification({ method }: NotificationMessage, era: Era): void {
+  if (SERVER_ONLY.has(method) || (era === 'modern' && method === 'notifications/progress'))
+    throw new GatewayError('invalid_request', `${method} is sent by servers only`)
 }
 
 function acceptMessage({ deps }: McpParts, { session, view }: LegacyPost, message: Exclude<Message, RequestMessage>): void {
@@ -218,7 +219,7 @@ function acceptMessage({ deps }: McpParts, { session, view }: LegacyPost, messag
     }
     return settleAsked(message.answer)
   }
-  checkNotification(message)
+  checkNotification(message, 'legacy')
   if (message.method === 'notifications/cancelled') {
     // Only requests of this very session are known here, and initialize is none of them.
     const { requestId } = message.params

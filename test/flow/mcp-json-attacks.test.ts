@@ -150,6 +150,13 @@ const ROWS: readonly Row[] = [
     code: -32600,
     noId: true,
   },
+  {
+    id: 'C17 progress of nothing a stateless client was asked',
+    body: () => '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}',
+    status: 400,
+    code: -32600,
+    noId: true,
+  },
 ]
 
 describe('hostile JSON is refused and reaches no upstream', () => {
