@@ -55,6 +55,14 @@ const START_MS = 30_000
 
 /** Starts a stdio server and opens the conversation. The child is gone when this rejects. */
 export async function connectStdio(config: StdioServer, deps: StdioDeps): Promise<StdioConnection> {
+  try {
+    return await connectOnceOrTwice(config, deps)
+  } catch (error) {
+    throw error instanceof ProbeExit ? error.cause : error
+  }
+}
+
+async function connectOnceOrTwice(config: StdioServer, deps: StdioDeps): Promise<StdioConnection> {
   const start = prepare(config, deps)
   const known = deps.verdict?.get()
   try {
@@ -63,7 +71,7 @@ export async function connectStdio(config: StdioServer, deps: StdioDeps): Promis
     // A legacy server may end itself on a request it does not know. It gets a second life without the probe.
     const mayBeLegacy = config.era === 'auto' && known === undefined && error instanceof ProbeExit
     if (!mayBeLegacy) deps.verdict?.set(undefined)
-    if (!mayBeLegacy) throw error instanceof ProbeExit ? error.cause : error
+    if (!mayBeLegacy) throw error
     return await converse(await start(), config, deps, 'legacy')
   }
 }

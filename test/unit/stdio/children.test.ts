@@ -164,10 +164,10 @@ describe('which commands are started', () => {
 })
 
 describe('children that fail', () => {
-  test('F06: one that crashes at start rejects with how it ended', async () => {
+  test.each(['auto', 'modern', 'legacy'])('F06: one that crashes at start rejects with how it ended (era %s)', async (era) => {
     await using bench = new StdioBench()
 
-    await expect(bench.child(['--crash-at-start'])).rejects.toMatchObject({
+    await expect(bench.child(['--crash-at-start'], { era })).rejects.toMatchObject({
       code: 'upstream_unavailable',
       message: expect.stringContaining('exited with code 3'),
     })
