@@ -33,7 +33,7 @@ const ToolRule = z
     allow: z.array(Glob).optional().meta({ description: 'Tools shown, by glob. Nothing is shown without allow or tool.' }),
     deny: z.array(Glob).default([]).meta({ description: 'Tools never shown by this rule, whatever allow says.' }),
     prefix: z
-      .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)])
+      .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/, 'must be 1 to 24 of a-z, A-Z, 0-9, "_" and "-"')])
       .optional()
       .meta({ description: 'true: always prefix with the server id; a string: with that; absent: only on collision.' }),
     as: z
@@ -82,7 +82,7 @@ const ListRule = z.strictObject({
   allow: z.array(Glob).min(1).meta({ description: 'Names shown, by glob.' }),
   deny: z.array(Glob).default([]).meta({ description: 'Names never shown by this rule, whatever allow says.' }),
   prefix: z
-    .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/)])
+    .union([z.boolean(), z.string().regex(/^[a-zA-Z0-9_-]{1,24}$/, 'must be 1 to 24 of a-z, A-Z, 0-9, "_" and "-"')])
     .optional()
     .meta({ description: 'true: always prefix with the server id; a string: with that; absent: only on collision.' }),
   when: Expression.optional().meta({ description: 'CEL over principal, args, tool and time; refused when it is not true.' }),

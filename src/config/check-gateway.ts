@@ -1,4 +1,7 @@
+import { accessSync, constants } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Fault } from './explain-issues.ts'
+import type { JsonPath } from './json-source.ts'
 import type { Gateway } from './gateway.ts'
 
 /** Tells whether a host name or address is reachable from this machine only. */
@@ -31,6 +34,29 @@ export function checkGateway(gateway: Gateway): Fault[] {
     })
   })
   return faults
+}
+
+/** Files the gateway reads when it starts, relative to its folder: certificates and key sets. */
+export function checkFiles(gateway: Gateway, folder: string): Fault[] {
+  const certificates = (['data', 'admin'] as const).flatMap((listener) =>
+    Object.entries(gateway[listener].tls ?? {}).flatMap(([name, file]) =>
+      file === undefined ? [] : [{ path: [listener, 'tls', name], file }],
+    ),
+  )
+  const keySets = gateway.identity.issuers.flatMap(({ jwks }, index) =>
+    'file' in jwks ? [{ path: ['identity', 'issuers', index, 'jwks', 'file'], file: jwks.file }] : [],
+  )
+  return [...certificates, ...keySets].flatMap(({ path, file }) => fileFaults(path, resolve(folder, file)))
+}
+
+function fileFaults(path: JsonPath, file: string): Fault[] {
+  try {
+    accessSync(file, constants.R_OK)
+    return []
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+    return [{ path, message: code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${code}` }]
+  }
 }
 
 /** A production gateway nobody can call was not meant; `hasKeys` tells whether an API key exists. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import type { Fault } from './explain-issues.ts'
 import type { Environment } from './interpolate.ts'
@@ -25,10 +26,15 @@ export function checkServer(server: Server, context: ServerContext): { value: Se
     searchPath: context.env['PATH'] ?? `/usr/local/bin${delimiter}/usr/bin${delimiter}/bin`,
   })
   const cwd = resolve(context.folder, server.cwd ?? '.')
-  const faults = variableFaults(server, context.raw)
+  const faults = [...folderFaults(cwd), ...variableFaults(server, context.raw)]
   if ('path' in command) return { value: { ...server, command: command.path, cwd }, faults }
   const path = command.argument === undefined ? ['command'] : ['args', command.argument]
   return { value: server, faults: [{ path, message: command.fault }, ...faults] }
+}
+
+function folderFaults(cwd: string): Fault[] {
+  const isFolder = statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true
+  return isFolder ? [] : [{ path: ['cwd'], message: `there is no folder ${cwd}` }]
 }
 
 function urlFaults(text: string, path: readonly string[]): Fault[] {

@@ -45,7 +45,7 @@ function explain(file: File, issue: z.core.$ZodIssue, path: JsonPath): Fault[] {
     case 'invalid_type':
       return [wrongType(path, value, wordFor(issue.expected))]
     case 'invalid_value':
-      return [wrongValue(path, value, issue.values.map(String))]
+      return [wrongValue(path, value, issue.values)]
     case 'invalid_key':
     case 'invalid_element':
       return issue.issues.map((inner) => ({ path, part: 'key', message: `${quote(path.at(-1))} ${inner.message}` }))
@@ -66,6 +66,7 @@ function unknownKey(file: File, path: JsonPath, key: string): Fault {
   const later = LATER[key]
   if (later !== undefined && suggestion !== key) return { ...at, message: `unknown key "${key}": ${later}` }
   const allowed = listNames(known)
+  if (suggestion === key) return { ...at, message: `"${key}" cannot stand beside the other keys here; keep one of them`, allowed }
   if (suggestion === undefined) return { ...at, message: `unknown key "${key}"`, allowed }
   return { ...at, message: `unknown key "${key}"; did you mean "${suggestion}"?`, allowed, suggestion }
 }
@@ -104,10 +105,10 @@ function wrongVariant(file: File, path: JsonPath, discriminator: string): Fault 
   const names = variants.flatMap((variant) => {
     const [literal] = schemasAt(variant, [discriminator], undefined)
     const definition = (literal as z.core.$ZodTypes | undefined)?._zod.def // the closed list of kinds, see schema-walk.ts
-    return definition?.type === 'literal' ? definition.values.map(String) : []
+    return definition?.type === 'literal' ? definition.values : []
   })
   if (typeof value !== 'object' || value === null) return wrongType(owner, value, 'an object')
-  return wrongValue([...owner, discriminator], memberOf(value, discriminator), names)
+  return wrongValue([...owner, discriminator], memberOf(value, discriminator), [...new Set(names)])
 }
 
 function wrongType(path: JsonPath, value: unknown, expected: string): Fault {
@@ -115,14 +116,26 @@ function wrongType(path: JsonPath, value: unknown, expected: string): Fault {
   return { path, message: `expected ${expected}, found ${kindOf(value)}` }
 }
 
-function wrongValue(path: JsonPath, value: unknown, values: readonly string[]): Fault {
+function wrongValue(path: JsonPath, value: unknown, values: readonly unknown[]): Fault {
   const allowed = listNames(values)
   if (value === undefined) return { path: path.slice(0, -1), message: `${quote(path.at(-1))} is missing: ${allowed}`, allowed }
   if (path.at(-1) === 'expose')
     return { path, message: `this version lists every item in full: "expose" can only be "all"`, allowed }
-  const suggestion = typeof value === 'string' ? nearest(value, values) : undefined
+  const suggestion = typeof value === 'string' ? suggestionFor(value, values) : undefined
   const fault = { path, message: `must be ${allowed}; found ${shorten(value)}`, allowed }
   return suggestion === undefined ? fault : { ...fault, suggestion }
+}
+
+/** Other names of the transports, as clients write them. */
+const TRANSPORTS: Readonly<Record<string, string>> = { 'streamable-http': 'http', streamableHttp: 'http', local: 'stdio' }
+
+function suggestionFor(value: string, values: readonly unknown[]): string | undefined {
+  const transport = TRANSPORTS[value]
+  if (transport !== undefined && values.includes(transport)) return transport
+  return nearest(
+    value,
+    values.filter((candidate) => typeof candidate === 'string'),
+  )
 }
 
 function wrongFormat(file: File, issue: z.core.$ZodIssueInvalidStringFormat, path: JsonPath, value: unknown): Fault {

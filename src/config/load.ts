@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { Catalog } from './catalog.ts'
 import { checkCatalog, expressionFault } from './check-catalog.ts'
-import { checkCallers, checkGateway } from './check-gateway.ts'
+import { checkCallers, checkFiles, checkGateway } from './check-gateway.ts'
 import { checkServer } from './check-server.ts'
 import type { Fault } from './explain-issues.ts'
 import { Gateway } from './gateway.ts'
@@ -42,6 +42,8 @@ export interface ConfigFiles {
 export interface LoadDeps {
   readonly env: Environment
   compile(source: string, use: 'condition' | 'audience' | 'claim'): void
+  /** Throws an Error when an entry of egress.allow is neither a range of addresses nor host:port. */
+  checkEgress(entry: string): void
 }
 
 type Folder<T> = {
@@ -95,7 +97,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
 }
 
 function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
-  const { env, compile } = work.deps
+  const { env, compile, checkEgress } = work.deps
   return readConfigFile({
     path,
     file: basename(path),
@@ -103,9 +105,23 @@ function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
     env,
     check: (value) => ({
       value,
-      faults: [...checkGateway(value), ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile))],
+      faults: [
+        ...checkGateway(value),
+        ...checkFiles(value, work.folder),
+        ...value.egress.allow.flatMap((entry, index) => faultOf(['egress', 'allow', index], () => checkEgress(entry))),
+        ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile)),
+      ],
     }),
   })
+}
+
+function faultOf(path: Fault['path'], check: () => void): Fault[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    return [{ path, message: error instanceof Error ? error.message : 'cannot be used' }]
+  }
 }
 
 function claimFaults(issuer: Issuer, index: number, compile: LoadDeps['compile']): Fault[] {

@@ -37,7 +37,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /** `"a", "b" or "c"`, cut after two dozen. */
-export function listNames(names: readonly string[]): string {
+export function listNames(names: readonly unknown[]): string {
   const quoted = names.slice(0, 24).map((name) => JSON.stringify(name))
   if (names.length > quoted.length) return `${quoted.join(', ')}, ...`
   return quoted.length < 2 ? quoted.join('') : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`

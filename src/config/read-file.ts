@@ -9,6 +9,7 @@ import type { JsonPath, JsonSource, Position } from './json-source.ts'
 import { JsonSourceError, parseJsonSource } from './json-source.ts'
 import type { Problem } from './problem.ts'
 import { formatPath } from './problem.ts'
+import { withoutFaults } from './without-faults.ts'
 
 /** A valid file: its frozen value, its name relative to the folder of tollgate.json, a digest of the value, and where its parts stand. */
 export interface Located<T> {
@@ -62,7 +63,9 @@ export async function readConfigFile<T>(request: FileRequest<T>): Promise<FileRe
   const inspected = [...filled.faults, ...(request.inspect?.(filled.value) ?? [])]
   const parsed = request.schema.safeParse(filled.value)
   if (!parsed.success) {
-    const problems = toProblems([...explainIssues(request.schema, parsed.error.issues, filled.value), ...inspected])
+    const rest = request.check === undefined ? undefined : withoutFaults(request.schema, filled.value)
+    const checked = rest === undefined ? [] : (request.check?.(rest, source.value).faults ?? [])
+    const problems = toProblems([...explainIssues(request.schema, parsed.error.issues, filled.value), ...inspected, ...checked])
     return { ...reading, located: undefined, problems }
   }
   const checked = request.check?.(parsed.data, source.value) ?? { value: parsed.data, faults: [] }

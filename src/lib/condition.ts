@@ -29,10 +29,17 @@ type Condition = { readonly source: string; evaluate(context: ConditionContext):
 const CONDITION_VARIABLES: readonly Variable[] = ['principal', 'args', 'tool', 'time']
 /** Identity fields a credential may leave out; a condition sees the empty string, so that one absent field does not fail a whole rule. */
 const OPTIONAL_PRINCIPAL_FIELDS = ['org', 'team', 'project', 'agent', 'user'] as const
+const PRINCIPAL_LISTS = ['groups', 'roles', 'scopes'] as const
+/** What a principal has, for the check of names alone: a misspelt field would never be there, and the condition never true. */
+const PRINCIPAL_FIELDS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(['issuer', 'subject', 'kind', ...OPTIONAL_PRINCIPAL_FIELDS].map((field) => [field, 'string'])),
+  ...Object.fromEntries(PRINCIPAL_LISTS.map((field) => [field, 'list'])),
+}
 const MAX_PATTERN_TEXT = 16_384
 /** Most element visits nested loops may take over what a caller sent: `args.a.all(x, args.a.all(y, ...))` squares its size. */
 const MAX_VISITS = 1_000_000
 const MAX_LOOP_DEPTH = 4
+const TIMESTAMP = 'google.protobuf.Timestamp'
 const LOOPS = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
 
 const environment = new Environment({ homogeneousAggregateLiterals: false, limits: { maxAstNodes: 2_000, maxDepth: 64 } })
@@ -60,6 +67,20 @@ export function compileExpression(
     const values = new Map(variables.map((name) => [name as string, toCel(context[name], { count: 0, textLength: 0 })]))
     return fromCel(program.run(values))
   }
+}
+
+/**
+ * Throws for a field no principal has: such a condition could never be true. Only operator files are held to it, when they are read.
+ * The expression is type-checked once more with a principal of known fields; other findings are the business of `compileCondition`.
+ */
+export function checkPrincipalFields(source: string, variables: readonly Variable[] = CONDITION_VARIABLES): void {
+  const scope = environment.clone().registerVariable({ name: 'principal', schema: PRINCIPAL_FIELDS })
+  for (const name of variables) if (name !== 'principal') scope.registerVariable(name, name === 'time' ? TIMESTAMP : 'map')
+  const { error } = scope.parse(source).check()
+  const field = /^No such key: (\w+)$/.exec(summaryOf(error))?.[1]
+  if (error === undefined || field === undefined || field in PRINCIPAL_FIELDS) return
+  const summary = `a principal has no "${field}"; it has ${Object.keys(PRINCIPAL_FIELDS).join(', ')}`
+  throw describe({ summary, range: error.range }, source, variables)
 }
 
 const TRUE: ConditionOutcome = { kind: 'true' }
@@ -125,7 +146,7 @@ function withPrincipalDefaults(value: unknown): unknown {
 
 function compile(source: string, variables: readonly Variable[]): Program {
   const scope = environment.clone()
-  for (const name of variables) scope.registerVariable(name, name === 'time' ? 'google.protobuf.Timestamp' : 'map')
+  for (const name of variables) scope.registerVariable(name, name === 'time' ? TIMESTAMP : 'map')
   let parsed: ReturnType<typeof scope.parse>
   try {
     parsed = scope.parse(source)

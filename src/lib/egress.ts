@@ -132,6 +132,11 @@ interface Allowed {
   hosts: ReadonlySet<string>
 }
 
+/** Throws an Error for an `allow` entry that is neither a range nor `host:port`. */
+export function checkEgressEntry(entry: string): void {
+  parseAllow([entry])
+}
+
 function parseAllow(entries: readonly string[]): Allowed {
   const isHostPort = (entry: string) => /^(?:\[[^\]]+\]|[^:/[\]]+):\d{1,5}$/.test(entry)
   const ranges = addressRanges(entries.filter((entry) => !isHostPort(entry)))

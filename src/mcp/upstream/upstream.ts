@@ -195,7 +195,7 @@ class RegisteredUpstream implements Upstream {
       const inventory = await this.#listSafely(kinds)
       this.#learned(inventory, notices)
     } catch (error) {
-      if (!this.#closing.signal.aborted) this.#setState({ state: 'down', reason: toGatewayError(error).message })
+      if (!this.#closing.signal.aborted) this.#setState({ state: 'down', reason: reasonOf(error) })
       throw error
     }
   }
@@ -317,4 +317,10 @@ class RegisteredUpstream implements Upstream {
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
+
+/** What operators read. A caller is never told which secret is missing; whoever can mend it must be. */
+function reasonOf(error: unknown): string {
+  const { code, message, cause } = toGatewayError(error)
+  return code === 'upstream_auth' && cause instanceof Error ? `${message}: ${cause.message}` : message
 }

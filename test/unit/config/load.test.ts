@@ -58,6 +58,36 @@ describe('a good set of files', () => {
   })
 })
 
+test('what a schema cannot see is reported beside what it sees', async () => {
+  const issuer = {
+    issuer: 'https://i',
+    jwks: { discovery: true },
+    audience: 'x',
+    claims: { team: { cel: 'claims.' }, groups: 5 },
+  }
+  const problems = await problemsOf({
+    'tollgate.json': { ...GATEWAY, admin: { host: '0.0.0.0' }, data: { prot: 1 }, identity: { issuers: [issuer] } },
+    'servers/notes.json': { ...NOTES, timeout: 5, headers: { Authorization: 'Bearer x' }, bounds: { pages: 'many' } },
+  })
+
+  expect(problems.map((problem) => problem.split(' ', 2)[1])).toEqual([
+    '$.admin.host',
+    '$.data.prot',
+    '$.identity.issuers[0].audience',
+    '$.identity.issuers[0].claims.team.cel',
+    '$.identity.issuers[0].claims.groups',
+    '$.timeout',
+    '$.headers.Authorization',
+    '$.bounds.pages',
+  ])
+})
+
+test('a transport by the name clients give it is suggested by ours', async () => {
+  const { problems } = await load({ 'servers/notes.json': { ...NOTES, type: 'streamable-http' } })
+
+  expect(problems[0]).toMatchObject({ path: '$.type', suggestion: 'http' })
+})
+
 describe('problems name file, line, column, path and the way out', () => {
   test.each<[name: string, files: Record<string, unknown>, problem: string]>([
     ['no tollgate.json value', { 'tollgate.json': '' }, 'tollgate.json:1:1 $ the file is empty'],
@@ -104,6 +134,51 @@ describe('problems name file, line, column, path and the way out', () => {
       'misspelt key in a union',
       { 'tollgate.json': { identity: { issuers: [{ issuer: 'https://i', jwks: { ulr: 'https://x' } }] }, mode: 'development' } },
       '$.identity.issuers[0].jwks.ulr unknown key "ulr"; did you mean "url"?',
+    ],
+    [
+      'two ways where there is one',
+      {
+        'tollgate.json': {
+          ...GATEWAY,
+          identity: { issuers: [{ issuer: 'https://i', jwks: { url: 'https://x', discovery: true } }] },
+        },
+      },
+      '$.identity.issuers[0].jwks.discovery "discovery" cannot stand beside the other keys here; keep one of them',
+    ],
+    [
+      'unknown credential type, each variant once',
+      { 'servers/notes.json': { ...NOTES, credential: { type: 'oauth' } } },
+      '$.credential.type must be "bearer", "header", "basic" or "client_credentials"; found "oauth"',
+    ],
+    [
+      'a prefix',
+      { 'catalogs/research.json': { ...CATALOG, tools: [{ server: 'notes', allow: ['*'], prefix: 'a b' }] } },
+      'must be 1 to 24 of',
+    ],
+    [
+      'a certificate that is not there',
+      { 'tollgate.json': { ...GATEWAY, data: { tls: { cert: 'no.pem', key: 'tollgate.json' } } } },
+      '$.data.tls.cert there is no file',
+    ],
+    [
+      'a key set that is not there',
+      { 'tollgate.json': { ...GATEWAY, identity: { issuers: [{ issuer: 'https://i', jwks: { file: 'no.json' } }] } } },
+      '$.identity.issuers[0].jwks.file there is no file',
+    ],
+    [
+      'an egress entry',
+      { 'tollgate.json': { ...GATEWAY, egress: { allow: ['10.0.0.0/8', '10.0.0.0/99'] } } },
+      '$.egress.allow[1] "10.0.0.0/99" is not an address or a CIDR range',
+    ],
+    [
+      'a folder to run in that is not there',
+      { 'servers/notes.json': { type: 'stdio', command: 'node', cwd: 'nowhere' } },
+      '$.cwd there is no folder',
+    ],
+    [
+      'a field no principal has',
+      { 'catalogs/research.json': { ...CATALOG, for: { when: 'principal.teem == "research"' } } },
+      '$.for.when the expression does not compile: a principal has no "teem"; it has issuer, subject, kind, org, team',
     ],
     [
       'unknown server',
@@ -399,6 +474,7 @@ describe('the command of a child', () => {
       'bin/tool': '#!/bin/sh\n',
       'servers/a.json': { type: 'stdio', command: 'tool' },
       'servers/b.json': { type: 'stdio', command: 'node', cwd: 'work' },
+      'work/main.js': '',
     })
     await chmod(join(folder.path, 'bin/tool'), 0o755)
 
