@@ -32,6 +32,10 @@ export interface Exchange {
   readonly facet: 'mcp' | 'llm'
   readonly method: string
   readonly identity: Identity
+  /** JSON-RPC id of the caller's request, where it has one. */
+  readonly requestId?: string | number
+  /** Name of the caller's MCP session; legacy era only. */
+  readonly mcpSession?: string
   /** The run this exchange belongs to, already scoped by principal. */
   readonly session: string
   readonly snapshot: Snapshot

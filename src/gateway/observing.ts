@@ -73,11 +73,16 @@ export async function openObserving(deps: ObservingDeps): Promise<Observing> {
 }
 
 function spanFacts(deps: ObservingDeps, exchange: Exchange, entry: Entry): SpanFacts {
-  const { protocolVersion } = exchange
+  const { protocolVersion, requestId, mcpSession } = exchange
+  const caller = {
+    protocolVersion,
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(mcpSession === undefined ? {} : { mcpSession }),
+  }
   const transport = entry.server === null ? undefined : deps.transportOf(entry.server)
-  if (entry.server === null || transport === undefined) return { protocolVersion }
+  if (entry.server === null || transport === undefined) return caller
   const url = deps.urlOf(entry.server)
   const where =
     url === undefined ? {} : { address: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
-  return { protocolVersion, upstream: { transport, ...where } }
+  return { ...caller, upstream: { transport, ...where } }
 }

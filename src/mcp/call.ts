@@ -191,6 +191,8 @@ function toExchange({ deps }: McpParts, incoming: Incoming): Exchange {
     facet: 'mcp',
     method: message.method,
     identity: request.identity,
+    requestId: message.id,
+    ...(incoming.mcpSession === undefined ? {} : { mcpSession: incoming.mcpSession }),
     session: deps.sessionOf(facts),
     snapshot: incoming.snapshot,
     view: incoming.view,
