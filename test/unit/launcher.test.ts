@@ -61,6 +61,15 @@ test('a published package runs dist/main.js', async () => {
   expect(code).toBe(3)
 })
 
+test('what Node calls experimental is not told to people', async () => {
+  place('src/main.ts', `import { stripTypeScriptTypes } from 'node:module'\nstripTypeScriptTypes('let a: string')`)
+
+  const child = launch('connect')
+  const [output] = await Promise.all([text(child.stderr), once(child, 'exit')])
+
+  expect(output).toBe('')
+})
+
 test('SIGTERM reaches the gateway, which ends in its own way', async () => {
   place('src/main.ts')
 
