@@ -19,8 +19,7 @@ const MAX_BYTES = 262_144
 /** The keys of an issuer, wherever its configuration says they are. Throws when keys written down or in a file are no keys. */
 export function createKeySource(issuer: Issuer, deps: JwksDeps): KeySource {
   const { jwks } = issuer
-  if ('keys' in jwks) return fixedKeys(usableKeys({ keys: jwks.keys }), deps.now())
-  if ('file' in jwks) return fixedKeys(usableKeys(JSON.parse(readFileSync(resolve(deps.base, jwks.file), 'utf8'))), deps.now())
+  if ('keys' in jwks || 'file' in jwks) return fixedKeys(writtenKeys(issuer, deps.base), deps.now())
   const load =
     'url' in jwks
       ? async () => readKeySet(await fetchJson(jwks.url, deps, { signal: deadline(deps), isStranger: false }))
@@ -28,9 +27,20 @@ export function createKeySource(issuer: Issuer, deps: JwksDeps): KeySource {
   return refreshedKeys({ load, settings: deps.settings, now: deps.now })
 }
 
+/** Keys that stand in the configuration or in a file beside it; what is wrong with them names the issuer. */
+function writtenKeys({ issuer, jwks }: Issuer, base: string): readonly SigningKey[] {
+  const place = 'file' in jwks ? `the key set ${jwks.file} of issuer ${issuer}` : `the keys of issuer ${issuer}`
+  try {
+    if ('file' in jwks) return usableKeys(JSON.parse(readFileSync(resolve(base, jwks.file), 'utf8')))
+    return usableKeys({ keys: 'keys' in jwks ? jwks.keys : [] })
+  } catch (error) {
+    throw new Error(`${place} cannot be used: ${error instanceof Error ? error.message : 'unknown reason'}`, { cause: error })
+  }
+}
+
 function usableKeys(document: unknown): readonly SigningKey[] {
   const keys = readKeySet(document)
-  if (keys.length === 0) throw new Error('the issuer has no key that can verify a signature')
+  if (keys.length === 0) throw new Error('it has no key that can verify a signature')
   return keys
 }
 

@@ -192,6 +192,12 @@ it('a key file of an issuer is followed, and so is a catalog folder named later'
   await expect.poll(() => status(after), { timeout: 2_000 }).toBe(200)
   expect(await status(before)).toBe(401)
 
+  gateway.write('idp.json', '{ "keys": [')
+  await gateway.until(({ problems }) => problems[0]?.message.includes('the key set idp.json of issuer https://idp.test') === true)
+  expect(await status(after)).toBe(200)
+  gateway.write('idp.json', { keys: [after.publicJwk] })
+  await gateway.until(({ problems }) => problems.length === 0)
+
   gateway.write('other/extra.json', catalog([]))
   gateway.write('tollgate.json', gatewayFile({ identity: { issuers }, catalogs: 'other' }))
   await gateway.until(({ catalogs }) => catalogs.has('extra') && !catalogs.has('research'))
