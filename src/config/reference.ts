@@ -4,7 +4,10 @@ import { z } from 'zod'
 export const SecretReference = z
   .string()
   .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, 'must be a reference: "env:NAME" or "file:PATH"')
-  .meta({ description: 'A secret by reference: "env:NAME" or "file:PATH", from the folder of tollgate.json. The value itself never stands in a file.' })
+  .meta({
+    description:
+      'A secret by reference: "env:NAME" or "file:PATH", from the folder of tollgate.json. The value itself never stands in a file.',
+  })
 export type SecretReference = z.infer<typeof SecretReference>
 
 /** Ids of servers and catalogs: they name files, URLs and prefixes. */
