@@ -19,14 +19,14 @@ import { LOG_LEVELS } from './versions.ts'
 
 /** Runs one call (tool, prompt, resource, completion) down the road and answers it. Never throws. */
 export async function runCall(parts: McpParts, incoming: Incoming): Promise<void> {
-  parts.active.add(incoming)
+  parts.active.set(incoming.controller, incoming)
   incoming.outlet.expectDelay()
   try {
     await govern(parts, incoming)
   } catch (error) {
     failCall(parts, incoming, error)
   } finally {
-    parts.active.delete(incoming)
+    parts.active.delete(incoming.controller)
   }
 }
 

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
 import type { Responder } from '../core/responder.ts'
 import type { CatalogView, Snapshot } from '../core/snapshot.ts'
+import { InFlight } from '../lib/in-flight.ts'
 import { isJsonType, readAccept, type Accept } from './accept.ts'
 import { classify, hasClaim, single } from './classify.ts'
 import type { McpDeps, McpFacet, McpRequest } from './contract.ts'
@@ -87,7 +88,7 @@ function createParts(deps: McpDeps, isDraining: () => boolean): McpParts {
     }),
     listeners: createListeners(deps),
     streams: createStreamCount(),
-    active: new Set(),
+    active: new InFlight(),
     isDraining,
   }
 }
@@ -201,7 +202,7 @@ function refuse({ parts, request, responder }: Visit, error: unknown, idText?: s
 /** Stops everything that runs or waits for identities that are out. */
 function endIdentities(parts: McpParts, modern: ModernDoor, isOut: (identity: Identity) => boolean): void {
   const reason = new GatewayError('unauthenticated', 'the credential of this request is no longer valid')
-  for (const incoming of parts.active) if (isOut(incoming.request.identity)) incoming.controller.abort(reason)
+  for (const incoming of parts.active.values()) if (isOut(incoming.request.identity)) incoming.controller.abort(reason)
   for (const listen of modern.open) if (isOut(listen.identity)) listen.fail(reason)
   parts.parked.end(isOut)
   for (const session of parts.sessions.all()) if (isOut(session.identity)) parts.sessions.end(session)

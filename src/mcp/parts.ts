@@ -1,4 +1,5 @@
 import type { JsonObject } from '../core/json.ts'
+import type { InFlight } from '../lib/in-flight.ts'
 import type { McpDeps } from './contract.ts'
 import type { StreamCount } from './stream-count.ts'
 import type { Incoming } from './incoming.ts'
@@ -21,6 +22,6 @@ export interface McpParts {
   readonly listeners: Listeners
   readonly streams: StreamCount
   /** Requests under way, so that a revoked caller's are stopped. */
-  readonly active: Set<Incoming>
+  readonly active: InFlight<AbortController, Incoming>
   isDraining(): boolean
 }

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Server } from '../../config/server.ts'
+import { InFlight } from '../../lib/in-flight.ts'
 import type { SendOptions, UpstreamStep } from './contract.ts'
 import type { Endpoint } from './http-endpoint.ts'
 import type { HttpAnswer } from './http-exchange.ts'
@@ -41,8 +42,8 @@ export interface Wire {
 export class HttpCalls {
   readonly #options: HttpOptions
   readonly #wire: Wire
-  readonly #calls = new Map<number, { readonly call: RpcCall; readonly options: SendOptions }>()
-  readonly #posted = new Map<number, PostedRequest>()
+  readonly #calls = new InFlight<number, { readonly call: RpcCall; readonly options: SendOptions }>()
+  readonly #posted = new InFlight<number, PostedRequest>()
   #lastId = 0
 
   constructor(options: HttpOptions, wire: Wire) {

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { InFlight } from '../../lib/in-flight.ts'
 import { parseJson } from '../../lib/json-numbers.ts'
 import type { JsonRpcError } from './contract.ts'
 
@@ -48,7 +49,7 @@ const MAX_DEPTH = 512
 export class RpcPeer {
   readonly #link: MessageLink
   readonly #server: string
-  readonly #pending = new Map<number, (outcome: Outcome) => void>()
+  readonly #pending = new InFlight<number, (outcome: Outcome) => void>()
   #listener: PeerListener | undefined
   readonly #closeListeners: ((reason: string) => void)[] = []
   #lastId = 0
