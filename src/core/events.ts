@@ -16,6 +16,7 @@ export type GatewayEvent =
   | { readonly type: 'auth-denied'; readonly reason: string; readonly issuer?: string; readonly route: string }
   | { readonly type: 'config-reloaded'; readonly generation: number; readonly revision: string }
   | { readonly type: 'config-rejected'; readonly problems: readonly SnapshotProblem[] }
+  | { readonly type: 'restart-needed'; readonly settings: readonly string[] }
   | {
       readonly type: 'server-state'
       readonly server: string

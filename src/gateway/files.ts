@@ -49,18 +49,22 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
   const reloadOnce = async (): Promise<Reloaded> => {
     const fresh = await readConfig(initial.configFile, deps.env)
     const merged = mergeReload(files, fresh)
+    const late = restartNeeded(initial, merged)
+    let isTaken = fresh.problems.length === 0
     try {
       deps.apply(merged)
-      files = { ...merged, problems: [...merged.problems, ...restartNeeded(initial, merged)] }
+      files = { ...merged, problems: [...merged.problems, ...late] }
       deps.servers.apply(merged.servers)
     } catch (error) {
       files = { ...files, problems: [...fresh.problems, toProblem(initial, error)] }
+      isTaken = false
     }
     publish()
     const snapshot = current.get()
-    // Hints about arguments are in the snapshot too; only a file or a setting that was not taken is a rejection.
-    if (files.problems.length > 0) deps.report({ type: 'config-rejected', problems: snapshot.problems })
-    else deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
+    // Hints about arguments are in the snapshot too; only a file that was not taken is a rejection.
+    if (isTaken) deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
+    else deps.report({ type: 'config-rejected', problems: snapshot.problems })
+    if (late.length > 0) deps.report({ type: 'restart-needed', settings: late.map(({ path }) => path) })
     return { generation: snapshot.generation, problems: snapshot.problems }
   }
 

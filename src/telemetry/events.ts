@@ -81,7 +81,7 @@ function catalogHandlers({
   metrics,
 }: ReportDeps): Pick<
   Handlers,
-  'config-reloaded' | 'config-rejected' | 'server-state' | 'definition-dropped' | 'definition-changed'
+  'config-reloaded' | 'config-rejected' | 'restart-needed' | 'server-state' | 'definition-dropped' | 'definition-changed'
 > {
   return {
     'config-reloaded': ({ generation, revision }) =>
@@ -94,6 +94,8 @@ function catalogHandlers({
       }
       logger.error('configuration rejected; the one in use stays', { 'tollgate.problems': problems.length })
     },
+    'restart-needed': ({ settings }) =>
+      logger.warn('settings changed that need a restart; the rest is in use', { 'tollgate.settings': settings.join(', ') }),
     'server-state': ({ server, state, circuit, reason }) => {
       const fields = {
         'tollgate.server': server,

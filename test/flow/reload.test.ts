@@ -166,6 +166,9 @@ it.each([
   expect(problem?.message).toContain('needs a restart')
   const ready = await (await fetch(`${on.gateway.healthUrl}/readyz`)).text()
   expect(ready).toContain('needs a restart')
+  const said = on.gateway.logs().findLast(({ message }) => String(message).startsWith('settings changed'))
+  expect(said).toMatchObject({ level: 'warn', 'tollgate.settings': `$.${setting}` })
+  expect(on.gateway.logs().map(({ message }) => message)).not.toContain('configuration rejected; the one in use stays')
 
   on.gateway.write('tollgate.json', gatewayFile())
   await on.gateway.until(({ problems }) => problems.length === 0)

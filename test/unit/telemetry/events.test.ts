@@ -68,6 +68,11 @@ describe('each event has its line and its metric', () => {
   const EVENTS: readonly { event: GatewayEvent; level: string; message: string; metric?: string }[] = [
     { event: { type: 'config-reloaded', generation: 2, revision: 'sha256:1' }, level: 'info', message: 'configuration in use' },
     {
+      event: { type: 'restart-needed', settings: ['$.data'] },
+      level: 'warn',
+      message: 'settings changed that need a restart; the rest is in use',
+    },
+    {
       event: { type: 'config-rejected', problems: [{ file: 'catalogs/a.json', line: 3, message: 'unknown key' }] },
       level: 'error',
       message: 'configuration problem',
