@@ -64,7 +64,7 @@ function addKeys(program: Command, { io, lent, action }: Verbs): void {
   keys
     .command('rotate <id>')
     .description('make a key with the same rights in the place of another')
-    .option('--overlap <duration>', 'how long the old key still works, such as 24h', '0s')
+    .option('--overlap <duration>', 'how long the old key still works, such as 1h; 0s ends it at once', '24h')
     .option('--json', 'as JSON')
     .action(
       action<{ json?: boolean; overlap?: string }>((options, [id = '']) => run(options, { ...options, action: 'rotate', id })),

@@ -62,10 +62,11 @@ export async function keysCommand(store: KeyChanges, options: KeysCommand, io: C
       return EXIT.ok
     }
     case 'rotate': {
-      const minted = await store.rotate(options.id, parseDuration(options.overlap ?? '0s'))
+      const overlap = options.overlap ?? '24h'
+      const minted = await store.rotate(options.id, parseDuration(overlap))
       print(shown(minted), `${minted.key}\n`)
       io.err(
-        `key ${minted.stored.id} replaces ${options.id}, which ${overlapText(options.overlap)}; keep it now, it is not shown again\n`,
+        `key ${minted.stored.id} replaces ${options.id}, which ${overlapText(overlap)}; keep it now, it is not shown again\n`,
       )
       return EXIT.ok
     }
@@ -101,8 +102,8 @@ function withoutHash({ hash: _hash, ...key }: StoredKey): Omit<StoredKey, 'hash'
   return key
 }
 
-function overlapText(overlap: string | undefined): string {
-  return overlap === undefined ? 'is refused from now on' : `works for ${overlap} more`
+function overlapText(overlap: string): string {
+  return parseDuration(overlap) === 0 ? 'is refused from now on' : `works for ${overlap} more`
 }
 
 function renderKeys(keys: readonly StoredKey[], now: Date): string {

@@ -41,7 +41,11 @@ describe('files shown in documents', () => {
   it('docs/configuration.md: all files together are valid', async () => {
     await using folder = await temporaryFolder()
     const files = filesIn('docs/configuration.md')
-    for (const [path, text] of files) {
+    const certificates: [string, string][] = [
+      ['tls/cert.pem', 'PEM'],
+      ['tls/key.pem', 'PEM'],
+    ]
+    for (const [path, text] of [...files, ...certificates]) {
       mkdirSync(join(folder.path, path, '..'), { recursive: true })
       writeFileSync(join(folder.path, path), text)
     }
