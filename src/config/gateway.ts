@@ -53,14 +53,9 @@ export const Bounds = z.strictObject({
     .default(2_000)
     .meta({ description: 'Exchanges under way in this process; more get 503 with Retry-After.' }),
   tokenBytes: z.int().min(256).max(65_536).default(8_192).meta({ description: 'Longest credential.' }),
-  failedSignInsPerSecond: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(100)
-    .meta({
-      description: 'Refused tokens per second and address (four times as many at once); past it tokens not seen before get 429.',
-    }),
+  failedSignInsPerSecond: z.int().min(1).max(1_000_000).default(100).meta({
+    description: 'Refused tokens per second and address (four times as many at once); past it tokens not seen before get 429.',
+  }),
   sessionsPerPrincipal: z.int().min(1).max(1_000_000).default(20).meta({ description: 'Legacy sessions of one caller.' }),
   sessions: z.int().min(1).max(10_000_000).default(10_000).meta({ description: 'Legacy sessions of all callers.' }),
   sessionIdleMs: z
