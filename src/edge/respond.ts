@@ -16,91 +16,123 @@ export interface RespondOptions {
 
 /** The only writer of responses: one complete answer or one event stream, and nothing after its end. */
 export function createResponder(response: ServerResponse, options: RespondOptions): Responder {
-  const hangUp = new AbortController()
-  let started = false
-  response.on('close', () => {
-    if (!response.writableFinished) hangUp.abort()
-  })
-  response.on('error', () => hangUp.abort())
+  return new HttpResponder(response, options)
+}
 
-  const begin = (status: number, headers: Readonly<Record<string, string>>): boolean => {
-    if (started || response.destroyed) return false
-    started = true
-    options.onHead(status)
-    response.writeHead(status, { ...options.headers, ...lowerCase(headers) })
-    return true
+// Classes, because these are made for every request: a getter in an object literal gives each object a hidden class of its own, which lives,
+// with all that the getter closes over, until the next full collection.
+
+class HttpResponder implements Responder {
+  readonly #response: ServerResponse
+  readonly #options: RespondOptions
+  #started = false
+  /** Made when somebody asks: most answers are complete before anybody could. */
+  #hangUp: AbortController | undefined
+
+  constructor(response: ServerResponse, options: RespondOptions) {
+    this.#response = response
+    this.#options = options
+    response.on('close', () => {
+      if (!response.writableFinished) this.#hangUp?.abort()
+    })
+    response.on('error', () => this.#hangUp?.abort())
   }
 
-  return {
-    get started() {
-      return started
-    },
-    signal: hangUp.signal,
-    send(status, headers, body) {
-      const length = body === undefined ? 0 : Buffer.byteLength(body)
-      const sized = status === 204 || status === 304 ? headers : { ...headers, 'content-length': String(length) }
-      if (begin(status, sized)) response.end(body)
-    },
-    stream(headers, { idle = false } = {}) {
-      if (idle) options.onIdle()
-      const open = begin(200, {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-cache, no-transform',
-        'x-accel-buffering': 'no',
-        ...lowerCase(headers),
-      })
-      if (open) response.flushHeaders()
-      return createEventStream(response, options, open)
-    },
+  get started(): boolean {
+    return this.#started
+  }
+
+  get signal(): AbortSignal {
+    if (this.#hangUp === undefined) {
+      this.#hangUp = new AbortController()
+      if (this.#response.destroyed && !this.#response.writableFinished) this.#hangUp.abort()
+    }
+    return this.#hangUp.signal
+  }
+
+  send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void {
+    const length = body === undefined ? 0 : Buffer.byteLength(body)
+    const sized = status === 204 || status === 304 ? headers : { ...headers, 'content-length': String(length) }
+    if (this.#begin(status, sized)) this.#response.end(body)
+  }
+
+  stream(headers: Readonly<Record<string, string>>, { idle = false }: { readonly idle?: boolean } = {}): EventStream {
+    if (idle) this.#options.onIdle()
+    const open = this.#begin(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+      ...lowerCase(headers),
+    })
+    if (open) this.#response.flushHeaders()
+    return new HttpEventStream(this.#response, this.#options, open)
+  }
+
+  #begin(status: number, headers: Readonly<Record<string, string>>): boolean {
+    if (this.#started || this.#response.destroyed) return false
+    this.#started = true
+    this.#options.onHead(status)
+    this.#response.writeHead(status, { ...this.#options.headers, ...lowerCase(headers) })
+    return true
   }
 }
 
-function createEventStream(response: ServerResponse, options: RespondOptions, open: boolean): EventStream {
-  const listeners: ((byCaller: boolean) => void)[] = []
-  let closed = !open
-  let keepAlive: NodeJS.Timeout | undefined
+class HttpEventStream implements EventStream {
+  readonly #response: ServerResponse
+  readonly #bufferBytes: number
+  readonly #listeners: ((byCaller: boolean) => void)[] = []
+  readonly #keepAlive: NodeJS.Timeout | undefined
+  #closed: boolean
 
-  const close = (byCaller: boolean): void => {
-    if (closed) return
-    closed = true
-    clearInterval(keepAlive)
-    for (const listener of listeners) listener(byCaller)
+  constructor(response: ServerResponse, { bufferBytes, keepAliveMs }: RespondOptions, open: boolean) {
+    this.#response = response
+    this.#bufferBytes = bufferBytes
+    this.#closed = !open
+    if (!open) return
+    response.on('close', () => this.#close(true))
+    this.#keepAlive = setInterval(() => this.#write(': keep-alive\n\n'), keepAliveMs)
+    this.#keepAlive.unref()
   }
-  const write = (text: string): void => {
-    if (closed) return
-    if (response.writableLength > options.bufferBytes) {
-      response.destroy() // a reader this slow would make us hold its answers without a bound
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  send(data: string, fields: { readonly id?: string; readonly retryMs?: number } = {}): void {
+    const id = fields.id === undefined ? '' : `id: ${fields.id}\n`
+    const retry = fields.retryMs === undefined ? '' : `retry: ${fields.retryMs}\n`
+    this.#write(`${id}${retry}data: ${data}\n\n`)
+  }
+
+  comment(text: string): void {
+    this.#write(`: ${text}\n\n`)
+  }
+
+  end(): void {
+    if (this.#closed) return
+    this.#close(false)
+    this.#response.end()
+  }
+
+  onClose(listener: (byCaller: boolean) => void): void {
+    if (this.#closed) listener(false)
+    else this.#listeners.push(listener)
+  }
+
+  #close(byCaller: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#keepAlive)
+    for (const listener of this.#listeners) listener(byCaller)
+  }
+
+  #write(text: string): void {
+    if (this.#closed) return
+    if (this.#response.writableLength > this.#bufferBytes) {
+      this.#response.destroy() // a reader this slow would make us hold its answers without a bound
       return
     }
-    response.write(text)
-  }
-  if (open) {
-    response.on('close', () => close(true))
-    keepAlive = setInterval(() => write(': keep-alive\n\n'), options.keepAliveMs)
-    keepAlive.unref()
-  }
-
-  return {
-    get closed() {
-      return closed
-    },
-    send(data, fields = {}) {
-      const id = fields.id === undefined ? '' : `id: ${fields.id}\n`
-      const retry = fields.retryMs === undefined ? '' : `retry: ${fields.retryMs}\n`
-      write(`${id}${retry}data: ${data}\n\n`)
-    },
-    comment(text) {
-      write(`: ${text}\n\n`)
-    },
-    end() {
-      if (closed) return
-      close(false)
-      response.end()
-    },
-    onClose(listener) {
-      if (closed) listener(false)
-      else listeners.push(listener)
-    },
+    this.#response.write(text)
   }
 }
 

@@ -15,20 +15,32 @@ const RESULT_MEMBERS = [
 
 /** Every text inside some members of an object, read when asked for and replaced in place. */
 export function createLens(root: JsonObject, members: readonly string[] = RESULT_MEMBERS): TextLens {
-  let found: Map<string, Place> | undefined
-  const places = () => {
-    if (found !== undefined) return found
-    found = new Map()
-    for (const member of members) collect(root, member, member, found)
-    return found
+  return new MemberLens(root, members)
+}
+
+class MemberLens implements TextLens {
+  readonly #root: JsonObject
+  readonly #members: readonly string[]
+  #found: Map<string, Place> | undefined
+
+  constructor(root: JsonObject, members: readonly string[]) {
+    this.#root = root
+    this.#members = members
   }
-  return {
-    get parts(): readonly TextPart[] {
-      return [...places()].map(([path, place]) => ({ path, text: place.read() }))
-    },
-    replace(path, text) {
-      places().get(path)?.write(text)
-    },
+
+  get parts(): readonly TextPart[] {
+    return [...this.#places()].map(([path, place]) => ({ path, text: place.read() }))
+  }
+
+  replace(path: string, text: string): void {
+    this.#places().get(path)?.write(text)
+  }
+
+  #places(): Map<string, Place> {
+    if (this.#found !== undefined) return this.#found
+    this.#found = new Map()
+    for (const member of this.#members) collect(this.#root, member, member, this.#found)
+    return this.#found
   }
 }
 

@@ -36,58 +36,82 @@ interface Kept {
 
 /** Event ids are `<stream>.<number>`: they name their stream, and nothing else. */
 export function createReplayStream(options: ReplayOptions): ReplayStream {
-  let connection: EventStream | undefined
-  let finished = false
-  let detachedAt = options.monotonic()
-  let last = 0
-  let bytes = 0
-  const kept: Kept[] = []
-  const write = (event: Kept) => connection?.send(event.data, { id: `${options.name}.${event.number}` })
-  const close = () => {
-    connection?.end()
-    connection = undefined
-    options.delivered()
+  return new KeptStream(options)
+}
+
+// A class, because one is made per streamed answer: see edge/respond.ts for what getters of object literals cost.
+class KeptStream implements ReplayStream {
+  readonly #options: ReplayOptions
+  readonly #kept: Kept[] = []
+  #connection: EventStream | undefined
+  #finished = false
+  #detachedAt: number
+  #last = 0
+  #bytes = 0
+
+  constructor(options: ReplayOptions) {
+    this.#options = options
+    this.#detachedAt = options.monotonic()
   }
-  return {
-    name: options.name,
-    get attached() {
-      return connection !== undefined
-    },
-    get finished() {
-      return finished
-    },
-    get detachedAt() {
-      return detachedAt
-    },
-    send(data) {
-      if (finished) return
-      last += 1
-      kept.push({ number: last, data })
-      bytes += data.length
-      while (bytes > options.maxBytes && kept.length > 1) bytes -= kept.shift()?.data.length ?? 0
-      write({ number: last, data })
-    },
-    finish() {
-      finished = true
-      if (connection !== undefined) close()
-    },
-    suspend() {
-      const left = connection
-      connection = undefined
-      detachedAt = options.monotonic()
-      left?.end()
-    },
-    attach(stream, afterEvent = 0) {
-      connection = stream
-      stream.onClose(() => {
-        if (connection !== stream) return
-        connection = undefined
-        detachedAt = options.monotonic()
-      })
-      if (afterEvent === 0 && options.priming) stream.send('', { id: `${options.name}.0`, retryMs: options.priming.retryMs })
-      for (const event of kept) if (event.number > afterEvent) write(event)
-      if (finished && connection !== undefined) close()
-    },
+
+  get name(): string {
+    return this.#options.name
+  }
+
+  get attached(): boolean {
+    return this.#connection !== undefined
+  }
+
+  get finished(): boolean {
+    return this.#finished
+  }
+
+  get detachedAt(): number {
+    return this.#detachedAt
+  }
+
+  send(data: string): void {
+    if (this.#finished) return
+    this.#last += 1
+    this.#kept.push({ number: this.#last, data })
+    this.#bytes += data.length
+    while (this.#bytes > this.#options.maxBytes && this.#kept.length > 1) this.#bytes -= this.#kept.shift()?.data.length ?? 0
+    this.#write({ number: this.#last, data })
+  }
+
+  finish(): void {
+    this.#finished = true
+    if (this.#connection !== undefined) this.#close()
+  }
+
+  suspend(): void {
+    const left = this.#connection
+    this.#connection = undefined
+    this.#detachedAt = this.#options.monotonic()
+    left?.end()
+  }
+
+  attach(stream: EventStream, afterEvent = 0): void {
+    const { name, priming } = this.#options
+    this.#connection = stream
+    stream.onClose(() => {
+      if (this.#connection !== stream) return
+      this.#connection = undefined
+      this.#detachedAt = this.#options.monotonic()
+    })
+    if (afterEvent === 0 && priming) stream.send('', { id: `${name}.0`, retryMs: priming.retryMs })
+    for (const event of this.#kept) if (event.number > afterEvent) this.#write(event)
+    if (this.#finished && this.#connection !== undefined) this.#close()
+  }
+
+  #write(event: Kept): void {
+    this.#connection?.send(event.data, { id: `${this.#options.name}.${event.number}` })
+  }
+
+  #close(): void {
+    this.#connection?.end()
+    this.#connection = undefined
+    this.#options.delivered()
   }
 }
 
