@@ -160,7 +160,7 @@ function toEntry<Answer>(
     upstreamMs: timings.upstreamMs,
     requestBytes: exchange.requestBytes,
     responseBytes: outcome.bytes,
-    nanoUsd: isCharged(outcome) ? (price ?? null) : 0,
+    nanoUsd: isCharged(outcome, timings) ? (price ?? null) : 0,
     priceVersion: price === undefined ? null : exchange.snapshot.revision,
     labels: item?.labels === undefined ? null : JSON.stringify(item.labels),
   }
@@ -179,7 +179,11 @@ const NOT_SERVED: ReadonlySet<string> = new Set<GatewayError['code']>([
 ])
 
 /** A call is charged when the upstream did it, also when it answered with a tool error; what never reached it costs nothing. */
-function isCharged({ status, code }: { readonly status: EntryStatus; readonly code?: string }): boolean {
+function isCharged(
+  { status, code }: { readonly status: EntryStatus; readonly code?: string },
+  { upstreamMs }: Exchange['timings'],
+): boolean {
+  if (status === 'blocked') return upstreamMs > 0 // an answer that was blocked was worked for
   if (code !== undefined && NOT_SERVED.has(code)) return false
   return status === 'ok' || status === 'tool_error' || status === 'abandoned' || status === 'error'
 }

@@ -190,6 +190,22 @@ describe('govern', () => {
     expect(entries).toMatchObject([{ status: 'error', error: code, nanoUsd }])
   })
 
+  it('an answer that is blocked is charged, since the upstream has worked', async () => {
+    const verdict = { action: 'block' as const, evaluator: 'secrets', version: '1', finos: [], ms: 1 }
+    const { deps, entries } = road({
+      guard: { active: () => true, inspect: async (hook) => (hook === 'response' ? [verdict] : []) },
+    })
+    const visit = exchange()
+    const opened = call(allowed, async () => {
+      visit.timings.upstreamMs = 3
+      return 'done'
+    })
+
+    await expect(govern(deps, visit, opened)).rejects.toMatchObject({ code: 'guard_blocked' })
+
+    expect(entries).toMatchObject([{ status: 'blocked', nanoUsd: 2_000_000 }])
+  })
+
   it('a foreign error becomes internal, its text stays inside, and the limits are given back', async () => {
     const { deps, entries, steps } = road()
 
