@@ -35,6 +35,8 @@ export interface ConfigFiles {
   readonly revocations: Revocations
   /** True when the deny list exists and cannot be used: the last good one must stay in force. */
   readonly badRevocations: boolean
+  /** Folders that are not there or cannot be read; an empty folder is neither. */
+  readonly unread: readonly ('servers' | 'catalogs')[]
   readonly problems: readonly Problem[]
 }
 
@@ -50,6 +52,7 @@ type Folder<T> = {
   readonly good: Map<string, Located<T>>
   readonly bad: Map<string, readonly Problem[]>
   readonly problems: Problem[]
+  unread: boolean
 }
 type Work = { readonly folder: string; readonly deps: LoadDeps }
 
@@ -86,6 +89,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     badCatalogs: catalogs.bad,
     revocations: revocations.located?.value ?? { jti: [], subjects: [] },
     badRevocations: revocations.located === undefined && !revocations.absent,
+    unread: [...(servers.unread ? (['servers'] as const) : []), ...(catalogs.unread ? (['catalogs'] as const) : [])],
     problems: [
       ...reading.problems,
       ...callers,
@@ -169,11 +173,11 @@ async function readFolder<T>(
   folder: string,
   read: (path: string, file: string) => Promise<FileReading<T>>,
 ): Promise<Folder<T>> {
-  const result: Folder<T> = { good: new Map(), bad: new Map(), problems: [] }
   const names = await jsonFilesIn(folder)
+  const result: Folder<T> = { good: new Map(), bad: new Map(), problems: [], unread: !Array.isArray(names) }
   if (typeof names === 'string')
     result.problems.push({ file: relative(work.folder, folder), line: 1, column: 1, path: '$', message: names })
-  for (const name of typeof names === 'string' ? [] : names) {
+  for (const name of Array.isArray(names) ? names : []) {
     const path = resolve(folder, name)
     const file = relative(work.folder, path).replaceAll('\\', '/')
     const id = name.slice(0, -'.json'.length)
@@ -189,8 +193,8 @@ async function readFolder<T>(
   return result
 }
 
-/** Names of the JSON files of a folder in a fixed order, or why it cannot be read; a folder that is not there holds none. */
-async function jsonFilesIn(folder: string): Promise<string[] | string> {
+/** Names of the JSON files of a folder in a fixed order, or why it cannot be read; undefined when it is not there. */
+async function jsonFilesIn(folder: string): Promise<string[] | string | undefined> {
   try {
     const entries = await readdir(folder, { withFileTypes: true })
     return entries
@@ -205,7 +209,7 @@ async function jsonFilesIn(folder: string): Promise<string[] | string> {
       .toSorted()
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return code === 'ENOENT' ? [] : `the folder cannot be read: ${String(code)}`
+    return code === 'ENOENT' ? undefined : `the folder cannot be read: ${String(code)}`
   }
 }
 

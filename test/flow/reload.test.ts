@@ -1,3 +1,5 @@
+import { renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { startEverythingFixture } from '../support/everything.ts'
 import { gatewayFile, startTestGateway } from '../support/gateway.ts'
@@ -72,6 +74,18 @@ it('a bad catalog changes nothing, and readiness and metrics tell', async () => 
     headers: { authorization: `Bearer ${await on.gateway.token('ops', { roles: ['viewer'] })}` },
   })
   expect(await metrics.text()).toMatch(/tollgate_config_reload_failures_total [1-9]/)
+})
+
+it('a folder that is gone changes nothing, and readiness tells', async () => {
+  await using on = await bench()
+
+  renameSync(join(on.gateway.folder, 'catalogs'), join(on.gateway.folder, 'elsewhere'))
+  await on.gateway.until((snapshot) => snapshot.problems.some(({ message }) => message.includes('the folder is gone')))
+  const during = await on.names()
+  renameSync(join(on.gateway.folder, 'elsewhere'), join(on.gateway.folder, 'catalogs'))
+  await on.gateway.until((snapshot) => snapshot.problems.length === 0)
+
+  expect([during, await on.names()]).toEqual([['test_simple_text'], ['test_simple_text']])
 })
 
 it('a bad server file quarantines that server only', async () => {
