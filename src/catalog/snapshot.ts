@@ -72,6 +72,8 @@ function statusOf(status: ServerStatus, problems: readonly Problem[] | undefined
 function createViews(catalogs: ReadonlyMap<string, Catalog>): Snapshot['view'] {
   const views = new Map<string, CatalogView>()
   return (ids) => {
+    const asked = views.get(ids.join('+')) // nearly always sorted and known, so this is the key
+    if (asked !== undefined) return asked
     const known = [...new Set(ids)].toSorted(compare).flatMap((id) => catalogs.get(id) ?? [])
     const key = known.map((catalog) => catalog.id).join('+')
     const view = views.get(key) ?? mergeView(known)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /**
  * The canonical bytes of a JSON value after RFC 8785 (JCS): members sorted by UTF-16 code units at every level, no blanks.
@@ -17,5 +17,5 @@ export function canonicalJson(value: unknown): string {
 
 /** `sha256:<hex>` over the canonical bytes of a JSON value. */
 export function digestOf(value: unknown): string {
-  return `sha256:${createHash('sha256').update(canonicalJson(value)).digest('hex')}`
+  return `sha256:${hash('sha256', canonicalJson(value))}`
 }

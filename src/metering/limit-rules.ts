@@ -16,23 +16,37 @@ export interface LimitScope {
 /** The counters one call must pass: those of its item, its catalog and the gateway. */
 export function limitRules(scope: LimitScope): LimitRule[] {
   const { item, catalog, defaults } = scope
-  const rules: LimitRule[] = []
-  if (item?.limits !== undefined) {
-    const name = `${item.kind} "${item.name}" of catalog "${item.catalog}"`
-    rules.push(
-      ...rulesOf(
-        item.limits,
-        { place: [item.kind, item.catalog, item.server, item.definition.name], name, rule: item.rule },
-        scope,
-      ),
-    )
-  }
-  if (catalog?.limits !== undefined) {
-    const place = { place: ['catalog', catalog.id], name: `catalog "${catalog.id}"`, rule: catalog.limitsRule }
-    rules.push(...rulesOf(catalog.limits, place, scope))
-  }
-  if (defaults !== undefined)
-    rules.push(...rulesOf(defaults, { place: ['gateway'], name: 'the gateway', rule: undefined }, scope))
+  return [
+    ...rulesOn(item, item?.limits, scope, ({ kind, name, catalog: id, server, definition, rule }) => ({
+      place: [kind, id, server, definition.name],
+      name: `${kind} "${name}" of catalog "${id}"`,
+      rule,
+    })),
+    ...rulesOn(catalog, catalog?.limits, scope, ({ id, limitsRule }) => ({
+      place: ['catalog', id],
+      name: `catalog "${id}"`,
+      rule: limitsRule,
+    })),
+    ...rulesOn(defaults, defaults, scope, () => ({ place: ['gateway'], name: 'the gateway', rule: undefined })),
+  ]
+}
+
+const NONE: readonly LimitRule[] = []
+/** Rules of counters that all callers share do not depend on the call: made once per item, catalog or default. */
+const sharedRules = new WeakMap<object, readonly LimitRule[]>()
+
+function rulesOn<Owner extends object>(
+  owner: Owner | undefined,
+  limits: CallLimits | undefined,
+  scope: LimitScope,
+  placeOf: (owner: Owner) => Place,
+): readonly LimitRule[] {
+  if (owner === undefined || limits === undefined) return NONE
+  if ((limits.by ?? 'catalog') !== 'catalog') return rulesOf(limits, placeOf(owner), scope)
+  const known = sharedRules.get(owner)
+  if (known !== undefined) return known
+  const rules = rulesOf(limits, placeOf(owner), scope)
+  sharedRules.set(owner, rules)
   return rules
 }
 

@@ -72,7 +72,7 @@ export class LegacyConnection implements Connection {
 
   async send(options: SendOptions): Promise<UpstreamStep> {
     if (this.#closed !== undefined) throw this.#lost(this.#closed)
-    await this.#lowerLevel(options.caller)
+    if (options.caller.logLevel !== undefined) await this.#lowerLevel(options.caller.logLevel)
     return await this.#calls.send(options)
   }
 
@@ -237,9 +237,8 @@ export class LegacyConnection implements Connection {
   }
 
   /** The level is one for the whole session: the lowest anybody wanted, filtered again for each caller. */
-  async #lowerLevel({ logLevel }: Caller): Promise<void> {
-    if (logLevel === undefined || !isLowerLevel(logLevel, this.#level) || !isJsonObject(this.#facts.capabilities['logging']))
-      return
+  async #lowerLevel(logLevel: string): Promise<void> {
+    if (!isLowerLevel(logLevel, this.#level) || !isJsonObject(this.#facts.capabilities['logging'])) return
     this.#level = logLevel
     await this.#calls.ask('logging/setLevel', { level: logLevel })
   }

@@ -18,13 +18,16 @@ export function startClock(deadlines: CallDeadlines, now: () => number, expire: 
   let seen = begun
   let silence: 'firstByteMs' | 'idleMs' = 'firstByteMs'
   let timer: NodeJS.Timeout
+  let due = 0
 
   const arm = (): void => {
     const total = begun + deadlines.totalMs - now()
     const quiet = seen + deadlines[silence] - now()
     if (Math.min(total, quiet) <= 0) return expire(total <= 0 ? 'totalMs' : silence)
     // A timer may fire up to a millisecond early by this clock; then it is armed once more.
-    timer = setTimeout(arm, Math.max(1, Math.ceil(Math.min(total, quiet))))
+    const waitMs = Math.max(1, Math.ceil(Math.min(total, quiet)))
+    due = now() + waitMs
+    timer = setTimeout(arm, waitMs)
   }
   arm()
 
@@ -33,6 +36,7 @@ export function startClock(deadlines: CallDeadlines, now: () => number, expire: 
       seen = now()
       if (silence === 'idleMs') return
       silence = 'idleMs'
+      if (seen + deadlines.idleMs >= due) return // the timer looks again by itself, and not too late
       clearTimeout(timer)
       arm()
     },
