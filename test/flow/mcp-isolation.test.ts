@@ -22,9 +22,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   D07: 'the cache of verified tokens belongs to identity',
   D11: 'the tasks extension is not offered, so no task id is ever handed out',
   D13: 'no default identity exists: McpRequest cannot be made without one',
-  D14: 'headers of upstream requests are built by the connector',
+  D14: 'headers of upstream requests are built by the connector: see upstream-isolation.test.ts',
   D15: 'headers of upstream requests are built by the connector',
-  D16: 'upstream challenges are read by the connector',
+  D16: 'upstream challenges are read by the connector: see upstream-isolation.test.ts',
   D22: 'upstream sessions belong to the connector',
   D26: 'the LLM facet does not exist yet',
 }
