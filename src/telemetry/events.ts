@@ -1,5 +1,5 @@
 import type { GatewayEvent, Report } from '../core/events.ts'
-import { toExchangeLine } from './exchange-line.ts'
+import { toExchangeLine, toRequestLine } from './exchange-line.ts'
 import type { LineWriter } from './line-writer.ts'
 import { type LogFields, type LogLevel, toLogLine } from './log-line.ts'
 import type { Logger } from './logger.ts'
@@ -58,16 +58,9 @@ function exchangeHandlers({
       if (exchanges && logger.enabled('info')) lines.write(toExchangeLine(entry, now()))
     },
     // A request whose exchange has its line already does not get a second one.
-    'request-end': ({ method, httpStatus, durationMs, exchange, error }) => {
-      metrics.request(method, httpStatus)
-      if (ended.delete(exchange) || !exchanges) return
-      write('info', 'request', {
-        request_id: exchange,
-        'http.request.method': method,
-        'http.response.status_code': httpStatus,
-        'tollgate.duration_ms': Math.round(durationMs * 1_000) / 1_000,
-        'error.type': error,
-      })
+    'request-end': (event) => {
+      metrics.request(event.method, event.httpStatus)
+      if (!ended.delete(event.exchange) && exchanges && logger.enabled('info')) lines.write(toRequestLine(event, now()))
     },
     'auth-denied': ({ reason, issuer, route }) => {
       metrics.authDenied(reason)

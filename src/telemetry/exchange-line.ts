@@ -1,4 +1,5 @@
 import type { Entry } from '../core/entry.ts'
+import type { GatewayEvent } from '../core/events.ts'
 import { escapeActive } from './log-line.ts'
 import { redact } from './redact.ts'
 
@@ -32,6 +33,19 @@ export function toExchangeLine(entry: Entry, at: number): string {
     milliseconds('tollgate.guard_ms', entry.guardMs) +
     milliseconds('tollgate.upstream_ms', entry.upstreamMs) +
     `,"tollgate.request_bytes":${entry.requestBytes},"tollgate.response_bytes":${entry.responseBytes}}\n`
+  )
+}
+
+/** The log line of one HTTP request that left no ledger entry, put together by hand too: lists are asked for more often than calls are made. */
+export function toRequestLine(event: Extract<GatewayEvent, { type: 'request-end' }>, at: number): string {
+  return (
+    `{"timestamp":"${toTimestamp(at)}","level":"info","message":"request"` +
+    text('request_id', event.exchange) +
+    text('http.request.method', event.method) +
+    `,"http.response.status_code":${event.httpStatus}` +
+    milliseconds('tollgate.duration_ms', event.durationMs) +
+    text('error.type', event.error) +
+    '}\n'
   )
 }
 
