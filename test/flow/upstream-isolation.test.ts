@@ -19,9 +19,9 @@ let gateway: TestGateway
 
 /** A modern server with one tool that answers what it is called. */
 async function recording(name: string): Promise<FakeUpstream> {
-  const call: Behaviour = (request, response) =>
+  const answering: Behaviour = (request, response) =>
     answer(response, request, { resultType: 'complete', content: [{ type: 'text', text: name }] })
-  return await startFakeUpstream(modern(() => [tool(name)], call))
+  return await startFakeUpstream(modern(() => [tool(name)], answering))
 }
 
 beforeAll(async () => {
