@@ -31,8 +31,7 @@ function readSecret(reference: string, secrets: Secrets): string {
   } catch (error) {
     throw new GatewayError('upstream_auth', 'the credential for this server is not available', { cause: error })
   }
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (!/[\x00-\x1f\x7f]/.test(value)) return value
+  if (!/\p{Cc}/u.test(value)) return value
   throw new GatewayError('upstream_auth', 'the credential for this server is not usable', {
     cause: new Error(`${reference} holds control characters`),
   })

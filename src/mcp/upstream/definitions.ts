@@ -23,8 +23,7 @@ const MAX_DEPTH = 64
 const MAX_DROPPED = 100
 const NAME_MEMBER: Readonly<Record<ItemKind, string>> = { tool: 'name', prompt: 'name', resource: 'uri', template: 'uriTemplate' }
 // C0, DEL, C1, and the line and paragraph separators
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+const CONTROL = /[\p{Cc}\u2028\u2029]/u
 
 /** Sorts what a server listed into what is served and what is not. The first of two equal names wins. */
 export function siftDefinitions(kind: ItemKind, server: string, items: readonly Json[], bounds: DefinitionBounds): Sifted {

@@ -3,6 +3,7 @@ import type { HttpOptions } from './http-calls.ts'
 import { modernHeaders } from './http-headers.ts'
 import { readMessage } from './http-message.ts'
 import { LastingStream } from './http-stream.ts'
+import { toListenFilter } from './listen-filter.ts'
 import { SUBSCRIPTION_ID, toEnvelope } from './rpc-envelope.ts'
 
 /** Told instead of a method of the protocol when a stream of change notices was lost and is there again: what changed in between is unknown. */
@@ -60,7 +61,7 @@ export function createModernListen(options: HttpOptions, capabilities: JsonObjec
 
   return {
     async listen(uris) {
-      const filter = toFilter(capabilities, uris)
+      const filter = toListenFilter(capabilities, uris)
       const key = JSON.stringify(filter)
       if (current?.key !== key) {
         const replaced = current?.stream
@@ -74,20 +75,6 @@ export function createModernListen(options: HttpOptions, capabilities: JsonObjec
       current?.stream.close()
       current = undefined
     },
-  }
-}
-
-/** What to ask for: only what the server said it has. */
-function toFilter(capabilities: JsonObject, uris: readonly string[]): JsonObject {
-  const has = (kind: string, feature: string): boolean => {
-    const capability = capabilities[kind]
-    return isJsonObject(capability) && capability[feature] === true
-  }
-  return {
-    ...(has('tools', 'listChanged') ? { toolsListChanged: true } : {}),
-    ...(has('prompts', 'listChanged') ? { promptsListChanged: true } : {}),
-    ...(has('resources', 'listChanged') ? { resourcesListChanged: true } : {}),
-    ...(has('resources', 'subscribe') && uris.length > 0 ? { resourceSubscriptions: [...uris].sort() } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { ServerFacts } from './contract.ts'
+import { toListenFilter } from './listen-filter.ts'
 import { SUBSCRIPTION_ID, toEnvelope } from './rpc-envelope.ts'
 import type { Outcome, RpcPeer } from './rpc-peer.ts'
 
@@ -50,7 +51,7 @@ export function createModernNotices(peer: RpcPeer, facts: ServerFacts, clientInf
   const begin = (uris: readonly string[]): void => {
     clearTimeout(timer)
     const before = current
-    const params = { _meta: toEnvelope(clientInfo, {}), notifications: toFilter(facts.capabilities, uris) }
+    const params = { _meta: toEnvelope(clientInfo, {}), notifications: toListenFilter(facts.capabilities, uris) }
     const id = peer.ask(
       'subscriptions/listen',
       () => params,
@@ -81,19 +82,6 @@ export function createModernNotices(peer: RpcPeer, facts: ServerFacts, clientInf
       return method === 'notifications/subscriptions/acknowledged' ? undefined : { ...params, _meta: rest }
     },
     stop: () => clearTimeout(timer),
-  }
-}
-
-function toFilter(capabilities: JsonObject, uris: readonly string[]): JsonObject {
-  const has = (kind: string, feature: string): boolean => {
-    const capability = capabilities[kind]
-    return isJsonObject(capability) && capability[feature] === true
-  }
-  return {
-    ...(has('tools', 'listChanged') ? { toolsListChanged: true } : {}),
-    ...(has('prompts', 'listChanged') ? { promptsListChanged: true } : {}),
-    ...(has('resources', 'listChanged') ? { resourcesListChanged: true } : {}),
-    ...(has('resources', 'subscribe') && uris.length > 0 ? { resourceSubscriptions: uris } : {}),
   }
 }
 
