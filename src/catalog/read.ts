@@ -1,7 +1,7 @@
 import type { Environment } from '../config/interpolate.ts'
-import type { ConfigFiles } from '../config/load.ts'
+import type { ConfigFiles, ExpressionUse } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
-import { checkPrincipalFields, compileCondition, compileExpression } from '../lib/condition.ts'
+import { checkKnownFields, compileCondition, compileExpression, MODEL_VARIABLES } from '../lib/condition.ts'
 import { checkEgressEntry } from '../lib/egress.ts'
 
 /** Reads all files of the admin, with every expression compiled once to see whether it would. */
@@ -9,9 +9,15 @@ export function readConfig(configFile: string, env: Environment): Promise<Config
   return loadConfig(configFile, { env, compile, checkEgress: checkEgressEntry })
 }
 
-function compile(source: string, use: 'condition' | 'audience' | 'claim'): void {
+const VARIABLES = {
+  condition: ['principal', 'args', 'tool', 'time'],
+  audience: ['principal', 'time'],
+  model: MODEL_VARIABLES,
+  call: ['tool', 'args'],
+} as const
+
+function compile(source: string, use: ExpressionUse): void {
   if (use === 'claim') return void compileExpression(source, ['claims'])
-  const variables = use === 'audience' ? (['principal', 'time'] as const) : undefined
-  compileCondition(source, variables)
-  checkPrincipalFields(source, variables)
+  compileCondition(source, VARIABLES[use])
+  checkKnownFields(source, VARIABLES[use])
 }

@@ -1,23 +1,22 @@
 import type { Catalog as CatalogFile, ToolRule } from '../config/catalog.ts'
-import type { JsonPath } from '../config/json-source.ts'
-import { formatPath } from '../config/problem.ts'
 import type { Located } from '../config/read-file.ts'
-import type { Condition } from '../core/condition.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type {
   Audience,
+  BudgetRule,
   Catalog,
   CatalogItem,
   Definition,
-  ItemKind,
-  RuleLocation,
+  OfferedKind,
   ServerState,
   SnapshotProblem,
   Withheld,
 } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
-import { compileCondition } from '../lib/condition.ts'
+import { conditionOf, locationOf } from './located.ts'
+import { resolveModels } from './models.ts'
 import { assignNames } from './naming.ts'
+import type { ResolvedRoute } from './routes.ts'
 import type { Chosen, Refusal, Rule, Selection } from './select.ts'
 import { compare, selectItems, serversOf } from './select.ts'
 import { toRewrite, toShownTool, unknownArguments, withMembers } from './shown.ts'
@@ -31,8 +30,14 @@ export interface ResolvedCatalog {
   readonly problems: readonly SnapshotProblem[]
 }
 
-/** The kinds of items, in the order everything is built and digested in. */
-const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+/** What servers offer, in the order everything is built and digested in. */
+const KINDS: readonly OfferedKind[] = ['tool', 'prompt', 'resource', 'template']
+
+/** What is there to grant: upstream servers and routes to models. */
+export interface Offering {
+  readonly servers: ReadonlyMap<string, ServerState>
+  readonly routes: ReadonlyMap<string, ResolvedRoute>
+}
 
 type Work = {
   readonly id: string
@@ -42,16 +47,15 @@ type Work = {
   readonly problems: SnapshotProblem[]
 }
 
-/** Resolves one catalog file against the inventories of its servers. Pure: equal inputs give equal catalogs. */
-export function resolveCatalog(
-  id: string,
-  file: Located<CatalogFile>,
-  servers: ReadonlyMap<string, ServerState>,
-): ResolvedCatalog {
-  const basis = serversOf(file.value).flatMap((server) => basisOf(servers.get(server)))
+/** Resolves one catalog file against the inventories of its servers and the routes. Pure: equal inputs give equal catalogs. */
+export function resolveCatalog(id: string, file: Located<CatalogFile>, offering: Offering): ResolvedCatalog {
+  const basis = [
+    ...serversOf(file.value).flatMap((server) => basisOf(offering.servers.get(server))),
+    ...file.value.models.map(({ route }) => offering.routes.get(route)),
+  ]
   const last = lastResolved.get(file)
   if (last?.result.catalog.id === id && last.basis.every((part, index) => part === basis[index])) return last.result
-  const result = resolve(id, file, servers)
+  const result = resolve(id, file, offering)
   lastResolved.set(file, { basis, result })
   return result
 }
@@ -70,13 +74,15 @@ function basisOf(state: ServerState | undefined): readonly unknown[] {
   ]
 }
 
-function resolve(id: string, file: Located<CatalogFile>, servers: ReadonlyMap<string, ServerState>): ResolvedCatalog {
-  const work: Work = { id, file, servers, withheld: [], problems: [] }
+function resolve(id: string, file: Located<CatalogFile>, { servers, routes }: Offering): ResolvedCatalog {
+  const models = resolveModels(id, file, routes)
+  const work: Work = { id, file, servers, withheld: [...models.withheld], problems: [] }
   const items = {
     tool: resolveKind(work, 'tool'),
     prompt: resolveKind(work, 'prompt'),
     resource: resolveKind(work, 'resource'),
     template: resolveKind(work, 'template'),
+    model: models.items,
   }
   const { value } = file
   const catalog: Catalog = {
@@ -89,19 +95,39 @@ function resolve(id: string, file: Located<CatalogFile>, servers: ReadonlyMap<st
     items,
     withheld: work.withheld.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.server, b.server) || compare(a.name, b.name)),
     ...(value.limits === undefined ? {} : { limits: value.limits, limitsRule: locationOf(file, ['limits']) }),
+    guards: value.guards,
+    budgets: budgetsOf(id, file),
     servers: serversOf(value),
     digest: digestOf([
       value.title,
       value.description ?? null,
       value.instructions ?? null,
       ...KINDS.map((kind) => items[kind].map((item) => item.shownDigest)),
+      models.items.map((item) => [item.shownDigest, item.definition.digest, isSwitchedOn(item)]),
     ]),
   }
   const targets = KINDS.map((kind) => items[kind].map((item) => [item.server, item.definition.digest]))
   return { catalog, revision: digestOf([id, file.digest, catalog.digest, targets]), problems: work.problems }
 }
 
-function resolveKind(work: Work, kind: ItemKind): CatalogItem[] {
+function isSwitchedOn({ model }: CatalogItem): boolean {
+  return model?.enabled === true && model.route.enabled
+}
+
+/** Named by whose and which period, so that a budget keeps its spending when others are written before it. */
+function budgetsOf(catalog: string, file: Located<CatalogFile>): BudgetRule[] {
+  return file.value.budgets.map(({ usd, per, by, soft }, index) => ({
+    id: `${catalog}:${by}:${per}`,
+    catalog,
+    nanoUsd: toNanoUsd(usd),
+    per,
+    by,
+    ...(soft === undefined ? {} : { soft }),
+    rule: locationOf(file, ['budgets', index]),
+  }))
+}
+
+function resolveKind(work: Work, kind: OfferedKind): CatalogItem[] {
   const selection = selectItems(work.file.value, kind, work.servers)
   for (const refusal of selection.refused) withhold(work, refusal)
   const names = namesOf(kind, selection)
@@ -119,7 +145,7 @@ function resolveKind(work: Work, kind: ItemKind): CatalogItem[] {
 }
 
 /** Names are given to items of unavailable servers as well, so that those of the others do not change when one goes away. */
-function namesOf(kind: ItemKind, { chosen }: Selection): (string | undefined)[] {
+function namesOf(kind: OfferedKind, { chosen }: Selection): (string | undefined)[] {
   if (kind === 'resource' || kind === 'template') return nameResources(chosen.map(({ definition }) => definition))
   return assignNames(
     chosen.map(({ definition, rule }) => ({
@@ -226,27 +252,4 @@ function audienceOf(file: Located<CatalogFile>): Audience {
     ...(when === undefined ? {} : { when: conditionOf(when) }),
     rule: locationOf(file, ['for']),
   }
-}
-
-/** Compiled expressions, by their source: a snapshot is built again whenever an upstream changes, the files rarely do. */
-const conditions = new Map<string, Condition>()
-
-function conditionOf(source: string): Condition {
-  const known = conditions.get(source)
-  if (known !== undefined) return known
-  if (conditions.size >= 10_000) conditions.clear()
-  const condition = compileCondition(source)
-  conditions.set(source, condition)
-  return condition
-}
-
-const locations = new WeakMap<Located<unknown>, Map<string, RuleLocation>>()
-
-function locationOf(file: Located<unknown>, path: JsonPath): RuleLocation {
-  const known = locations.get(file) ?? new Map<string, RuleLocation>()
-  locations.set(file, known)
-  const written = formatPath(path)
-  const location = known.get(written) ?? { file: file.file, ...file.locate(path), path: written }
-  known.set(written, location)
-  return location
 }

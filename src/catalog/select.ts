@@ -4,7 +4,7 @@
 import type { Catalog as CatalogFile, ListRule, ResourceRule, ToolRule } from '../config/catalog.ts'
 import type { JsonPath } from '../config/json-source.ts'
 import { nearest } from '../config/problem.ts'
-import type { Definition, Inventory, ItemKind, ServerState, Withheld } from '../core/snapshot.ts'
+import type { Definition, Inventory, OfferedKind, ServerState, Withheld } from '../core/snapshot.ts'
 import { compileGlob } from '../lib/glob.ts'
 
 /** A definition chosen by a rule. `path` leads to the tool name or glob that chose it. */
@@ -16,9 +16,9 @@ export interface Chosen<R> {
   readonly path: JsonPath
 }
 
-/** The three lists of rules in a catalog file. */
+/** The three lists of rules over what servers offer in a catalog file. */
 export type RuleList = 'tools' | 'prompts' | 'resources'
-/** Any rule of a catalog file. */
+/** Any rule of these lists. */
 export type Rule = ToolRule | ListRule | ResourceRule
 
 /** Something not shown, without the catalog it belongs to. */
@@ -40,7 +40,7 @@ type Matcher = {
 type Glob = { readonly text: string; matches(name: string): boolean }
 type Match = { readonly matcher: Matcher; readonly path: JsonPath }
 
-const LISTS: Readonly<Record<ItemKind, RuleList>> = {
+const LISTS: Readonly<Record<OfferedKind, RuleList>> = {
   tool: 'tools',
   prompt: 'prompts',
   resource: 'resources',
@@ -48,7 +48,7 @@ const LISTS: Readonly<Record<ItemKind, RuleList>> = {
 }
 
 /** Applies the rules of a catalog to everything of one kind its servers offer. */
-export function selectItems(catalog: CatalogFile, kind: ItemKind, servers: ReadonlyMap<string, ServerState>): Selection {
+export function selectItems(catalog: CatalogFile, kind: OfferedKind, servers: ReadonlyMap<string, ServerState>): Selection {
   const list = LISTS[kind]
   const matchers = catalog[list].map((rule, index) => toMatcher(rule, index))
   const chosen: Chosen<Rule>[] = []
@@ -104,7 +104,7 @@ function refusalOf(matchers: readonly Matcher[], list: RuleList, { kind, server,
 }
 
 type Absence = {
-  readonly kind: ItemKind
+  readonly kind: OfferedKind
   readonly list: RuleList
   readonly server: string
   readonly state: ServerState | undefined
@@ -149,13 +149,13 @@ function namesOf(matcher: Matcher, list: RuleList): Request[] {
   return matcher.allow.map((glob, index) => ({ name: glob.text, path: [list, matcher.index, 'allow', index] }))
 }
 
-function isOffered(inventory: Inventory, kind: ItemKind, name: string): boolean {
+function isOffered(inventory: Inventory, kind: OfferedKind, name: string): boolean {
   const matches = compileGlob(name)
-  const kinds: readonly ItemKind[] = kind === 'resource' ? ['resource', 'template'] : [kind]
+  const kinds: readonly OfferedKind[] = kind === 'resource' ? ['resource', 'template'] : [kind]
   return kinds.some((one) => inventory.definitions[one].some((definition) => matches(definition.name)))
 }
 
-function notOffered(inventory: Inventory, kind: ItemKind, { name, path }: Request): Refusal {
+function notOffered(inventory: Inventory, kind: OfferedKind, { name, path }: Request): Refusal {
   const offered = inventory.definitions[kind].map((definition) => definition.name)
   const near = name.includes('*') ? undefined : nearest(name, offered)
   const message = `the server offers ${offered.length} of kind ${kind}, none of them ${JSON.stringify(name)}${near === undefined ? '' : `; nearest: ${JSON.stringify(near)}`}`

@@ -3,6 +3,7 @@ import type { Problem } from '../config/problem.ts'
 import type { Catalog, CatalogView, Inventory, ServerState, ServerStatus, Snapshot, SnapshotProblem } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import { resolveCatalog } from './resolve.ts'
+import { resolveRoutes } from './routes.ts'
 import { compare } from './select.ts'
 import { mergeView } from './view.ts'
 
@@ -24,9 +25,10 @@ export interface SnapshotInput {
 /** Builds the immutable state exchanges decide on. Pure: equal files and inventories give equal bytes, whatever order they come in. */
 export function buildSnapshot(input: SnapshotInput): Snapshot {
   const servers = serverStates(input)
+  const routes = resolveRoutes(input.files.gateway)
   const resolved = [...input.files.catalogs]
     .toSorted(([a], [b]) => compare(a, b))
-    .map(([id, file]) => resolveCatalog(id, file, servers))
+    .map(([id, file]) => resolveCatalog(id, file, { servers, routes }))
   const catalogs = new Map(resolved.map(({ catalog }) => [catalog.id, catalog]))
   return {
     // Not over health: a server that is down changes no rule.
@@ -35,6 +37,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     createdAt: input.now,
     catalogs,
     servers,
+    routes: new Map([...routes].map(([id, { route }]) => [id, route])),
     problems: [...input.files.problems.map(toSnapshotProblem), ...resolved.flatMap(({ problems }) => problems)],
     view: createViews(catalogs),
   }

@@ -4,7 +4,13 @@ import { fit, withHash } from './naming.ts'
 import { withMembers } from './shown.ts'
 import { wrapUri } from './uri.ts'
 
-const SHOWN_KEY: Readonly<Record<ItemKind, string>> = { tool: 'name', prompt: 'name', resource: 'uri', template: 'uriTemplate' }
+const SHOWN_KEY: Readonly<Record<ItemKind, string>> = {
+  tool: 'name',
+  prompt: 'name',
+  resource: 'uri',
+  template: 'uriTemplate',
+  model: 'id',
+}
 
 /**
  * Merges catalogs, given in id order, into what one caller sees. The same item in the same words appears once; a name the catalogs use
@@ -15,7 +21,8 @@ export function mergeView(catalogs: readonly Catalog[]): CatalogView {
   const prompt = mergeKind(catalogs, 'prompt')
   const resource = mergeKind(catalogs, 'resource')
   const template = mergeKind(catalogs, 'template')
-  const kinds = [tool, prompt, resource, template]
+  const model = mergeKind(catalogs, 'model')
+  const kinds = [tool, prompt, resource, template, model]
   return {
     id: catalogs.map((catalog) => catalog.id).join('+'),
     catalogs,
@@ -24,8 +31,9 @@ export function mergeView(catalogs: readonly Catalog[]): CatalogView {
       prompt: [...prompt.values()],
       resource: [...resource.values()],
       template: [...template.values()],
+      model: [...model.values()],
     },
-    byName: { tool, prompt, resource, template },
+    byName: { tool, prompt, resource, template, model },
     digest: digestOf([
       catalogs.map((catalog) => catalog.digest),
       ...kinds.map((items) => [...items.values()].map((item) => item.shownDigest)),
@@ -47,6 +55,10 @@ function* candidates(item: CatalogItem): Generator<string> {
   yield item.name
   if (item.kind === 'resource' || item.kind === 'template') {
     if (!/^(ui|skill):\/\//.test(item.name)) yield wrapUri(item.server, item.definition.name)
+    return
+  }
+  if (item.kind === 'model') {
+    yield `${item.catalog}/${item.name}`
     return
   }
   yield fit(`${item.catalog}_${item.name}`, item.definition)

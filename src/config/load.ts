@@ -40,10 +40,13 @@ export interface ConfigFiles {
   readonly problems: readonly Problem[]
 }
 
+/** What an expression is for: which variables it may name. `model`: routes, targets and models of catalogs; `call`: proposed tool calls. */
+export type ExpressionUse = 'condition' | 'audience' | 'claim' | 'model' | 'call'
+
 /** What loading borrows: the environment, and the compiler of CEL expressions (it throws an Error with the position of the first fault). */
 export interface LoadDeps {
   readonly env: Environment
-  compile(source: string, use: 'condition' | 'audience' | 'claim'): void
+  compile(source: string, use: ExpressionUse): void
   /** Throws an Error when an entry of egress.allow is neither a range of addresses nor host:port. */
   checkEgress(entry: string): void
 }

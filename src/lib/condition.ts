@@ -1,19 +1,20 @@
 // Expressions in CEL (https://cel.dev), for catalogs, audiences and claim mappings.
 // 1. An expression is parsed and type-checked once, against a closed list of variables. 2. Values become CEL values: whole numbers are
-// int, other numbers double, objects maps, so that a caller cannot reach a prototype. 3. While listing there are no arguments: what needs
-// them fails inside the evaluator, and && || exists all absorb a failed side as the specification says, which is Kleene's logic.
+// int, other numbers double, objects maps, so that a caller cannot reach a prototype. 3. While listing there are no arguments and no
+// request: what needs them fails inside the evaluator, and && || exists all absorb a failed side as the specification says, which is Kleene's logic.
 // It does not promise to find every expression that can never be true: a failure beside a missing argument counts as unknown.
 import { Environment } from '@marcbachmann/cel-js'
 import { compilePattern } from './linear-pattern.ts'
 
-type Variable = 'principal' | 'args' | 'tool' | 'time' | 'claims'
+type Variable = 'principal' | 'args' | 'request' | 'tool' | 'time' | 'claims'
 type Node = { readonly op: string; readonly args: unknown; readonly start: number }
 
-/** Values a condition may look at; without `args` whatever depends on it is unknown. */
+/** Values a condition may look at; without `args` or `request` whatever depends on them is unknown. */
 type ConditionContext = {
   readonly principal: unknown
   readonly tool?: unknown
   readonly args?: unknown
+  readonly request?: unknown
   readonly time: Date
 }
 
@@ -27,9 +28,15 @@ type ConditionOutcome =
 type Condition = { readonly source: string; evaluate(context: ConditionContext): ConditionOutcome }
 
 const CONDITION_VARIABLES: readonly Variable[] = ['principal', 'args', 'tool', 'time']
+/** What conditions on models may name. */
+export const MODEL_VARIABLES: readonly Variable[] = ['principal', 'request', 'time']
 /** Identity fields a credential may leave out; a condition sees the empty string, so that one absent field does not fail a whole rule. */
 const OPTIONAL_PRINCIPAL_FIELDS = ['org', 'team', 'project', 'agent', 'user'] as const
 const PRINCIPAL_LISTS = ['groups', 'roles', 'scopes'] as const
+/** What conditions know of a model request (core/condition.ts). */
+const REQUEST_FIELDS: Readonly<Record<string, string>> = Object.fromEntries(
+  ['model', 'dialect', 'stream', 'maxTokens', 'inputTokens', 'tools', 'images', 'reasoning'].map((field) => [field, 'dyn']),
+)
 /** What a principal has, for the check of names alone: a misspelt field would never be there, and the condition never true. */
 const PRINCIPAL_FIELDS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['issuer', 'subject', 'kind', ...OPTIONAL_PRINCIPAL_FIELDS].map((field) => [field, 'string'])),
@@ -70,18 +77,26 @@ export function compileExpression(
 }
 
 /**
- * Throws for a field no principal has: such a condition could never be true. Only operator files are held to it, when they are read.
- * The expression is type-checked once more with a principal of known fields; other findings are the business of `compileCondition`.
+ * Throws for a field no principal, or no model request, has: such a condition could never be true. Only operator files are held to it, when
+ * they are read. The expression is type-checked again with known fields; other findings are the business of `compileCondition`.
  */
-export function checkPrincipalFields(source: string, variables: readonly Variable[] = CONDITION_VARIABLES): void {
-  const scope = environment.clone().registerVariable({ name: 'principal', schema: PRINCIPAL_FIELDS })
-  for (const name of variables) if (name !== 'principal') scope.registerVariable(name, name === 'time' ? TIMESTAMP : 'map')
-  const { error } = scope.parse(source).check()
-  const field = /^No such key: (\w+)$/.exec(summaryOf(error))?.[1]
-  if (error === undefined || field === undefined || field in PRINCIPAL_FIELDS) return
-  const summary = `a principal has no "${field}"; it has ${Object.keys(PRINCIPAL_FIELDS).join(', ')}`
-  throw describe({ summary, range: error.range }, source, variables)
+export function checkKnownFields(source: string, variables: readonly Variable[] = CONDITION_VARIABLES): void {
+  for (const { name, schema } of KNOWN_FIELDS) {
+    if (!variables.includes(name)) continue
+    const scope = environment.clone().registerVariable({ name, schema })
+    for (const other of variables) if (other !== name) scope.registerVariable(other, other === 'time' ? TIMESTAMP : 'map')
+    const { error } = scope.parse(source).check()
+    const field = /^No such key: (\w+)$/.exec(summaryOf(error))?.[1]
+    if (error === undefined || field === undefined || field in schema) continue
+    const summary = `a ${name} has no "${field}"; it has ${Object.keys(schema).join(', ')}`
+    throw describe({ summary, range: error.range }, source, variables)
+  }
 }
+
+const KNOWN_FIELDS: readonly { readonly name: Variable; readonly schema: Readonly<Record<string, string>> }[] = [
+  { name: 'principal', schema: PRINCIPAL_FIELDS },
+  { name: 'request', schema: REQUEST_FIELDS },
+]
 
 const TRUE: ConditionOutcome = { kind: 'true' }
 const FALSE: ConditionOutcome = { kind: 'false' }
@@ -96,14 +111,17 @@ type Program = {
   run(values: ReadonlyMap<string, unknown>): unknown
 }
 
+/** What a caller sends, and what is not known while listing. */
+const SENT = ['args', 'request'] as const
+
 function evaluateCondition(program: Program, context: ConditionContext): ConditionOutcome {
-  const lacksArguments = context.args === undefined && program.uses.has('args')
+  const isUnknown = SENT.some((name) => context[name] === undefined && program.uses.has(name))
   try {
     const answer = program.run(valuesOf(program, context))
     if (typeof answer === 'boolean') return answer ? TRUE : FALSE
     return { kind: 'error', message: 'the expression did not answer true or false' }
   } catch (error) {
-    if (lacksArguments) return UNKNOWN
+    if (isUnknown) return UNKNOWN
     return { kind: 'error', message: summaryOf(error) }
   }
 }
@@ -113,12 +131,13 @@ function valuesOf(program: Program, context: ConditionContext): Map<string, unkn
   if (program.uses.has('time')) values.set('time', context.time)
   if (program.uses.has('principal')) values.set('principal', converted(context.principal, withPrincipalDefaults).value)
   if (program.uses.has('tool') && context.tool !== undefined) values.set('tool', converted(context.tool).value)
-  if (program.uses.has('args') && context.args !== undefined) {
-    const { value, weight } = converted(context.args)
+  for (const name of SENT) {
+    if (!program.uses.has(name) || context[name] === undefined) continue
+    const { value, weight } = converted(context[name])
     const visits = (weight.count + (program.splitsText ? weight.textLength : 0)) ** program.loopDepth
     if (program.loopDepth > 1 && visits > MAX_VISITS)
-      throw new Error('the arguments are too large for the loops of this expression')
-    values.set('args', value)
+      throw new Error(`the ${name === 'args' ? 'arguments are' : 'request is'} too large for the loops of this expression`)
+    values.set(name, value)
   }
   return values
 }

@@ -3,13 +3,14 @@ import type { JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/principal.ts'
 import type { CatalogItem } from '../core/snapshot.ts'
 
-/** What a `when` of a catalog item may look at. `args` is left out while listing. */
+/** What a `when` of a catalog item may look at. `sent` is left out while listing: arguments, or for a model the facts of the request. */
 export function conditionContext(
   principal: Principal,
   item: CatalogItem,
-  args: JsonObject | undefined,
+  sent: JsonObject | undefined,
   now: Date,
 ): ConditionContext {
+  if (item.kind === 'model') return { principal, time: now, ...(sent === undefined ? {} : { request: sent }) }
   const tool = {
     name: item.name,
     server: item.server,
@@ -18,5 +19,5 @@ export function conditionContext(
     annotations: item.definition.raw['annotations'] ?? {},
     labels: item.labels ?? {},
   }
-  return args === undefined ? { principal, tool, time: now } : { principal, tool, args, time: now }
+  return sent === undefined ? { principal, tool, time: now } : { principal, tool, args: sent, time: now }
 }

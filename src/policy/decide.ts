@@ -1,5 +1,7 @@
+import type { Condition, ConditionOutcome } from '../core/condition.ts'
 import type { Decision, DecisionReason, DecisionRequest, TraceStep } from '../core/decision.ts'
-import type { CatalogItem, CatalogView, Snapshot } from '../core/snapshot.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { CatalogItem, CatalogView, ModelRoute, RuleLocation, Snapshot } from '../core/snapshot.ts'
 import { conditionContext } from './context.ts'
 import { checkAudience } from './audience.ts'
 
@@ -15,11 +17,7 @@ export function decide(request: DecisionRequest): Decision {
   const item = view.byName[request.target.kind].get(request.target.name)
   if (item === undefined) return refuseUnknown(request, view, trace)
 
-  trace.push({
-    step: 'target',
-    outcome: 'pass',
-    message: `${item.kind} "${item.name}" is "${item.definition.name}" of server "${item.server}"`,
-  })
+  trace.push({ step: 'target', outcome: 'pass', message: describeTarget(item) })
   trace.push({ step: 'rule', outcome: 'pass', message: `catalog "${item.catalog}" shows it`, rule: item.rule })
   return decideItem(request, view, item, trace)
 }
@@ -35,9 +33,16 @@ export function eligible(principal: DecisionRequest['principal'], snapshot: Snap
 
 /** Whether an item of a view is listed: the same steps as a call whose arguments are not known yet. */
 function isVisible(principal: DecisionRequest['principal'], item: CatalogItem, now: Date): boolean {
-  if (item.when === undefined) return true
-  const outcome = item.when.evaluate(conditionContext(principal, item, undefined, now))
-  return outcome.kind === 'true' || outcome.kind === 'unknown'
+  if (switchOf(item) !== undefined) return false
+  const context = conditionContext(principal, item, undefined, now)
+  return conditionsOf(item).every(({ when }) => {
+    const { kind } = when.evaluate(context)
+    return kind === 'true' || kind === 'unknown'
+  })
+}
+
+function isForEverybody(item: CatalogItem): boolean {
+  return item.when === undefined && (item.model === undefined || (item.model.route.when === undefined && !switchOf(item)))
 }
 
 /** The items of one kind that a principal is shown, in list order. */
@@ -48,7 +53,7 @@ export function visible(
   now: Date,
 ): readonly CatalogItem[] {
   const items = view.items[kind]
-  return items.every((item) => item.when === undefined) ? items : items.filter((item) => isVisible(principal, item, now))
+  return items.every(isForEverybody) ? items : items.filter((item) => isVisible(principal, item, now))
 }
 
 function viewFor(request: DecisionRequest, trace: TraceStep[]): CatalogView | DecisionReason {
@@ -89,7 +94,7 @@ function refuseUnknown(request: DecisionRequest, view: CatalogView, trace: Trace
   trace.push({
     step: 'target',
     outcome: 'fail',
-    message: `no rule of ${view.id} shows a ${kind} named "${name}", and no server it names offers one`,
+    message: `no rule of ${view.id} shows a ${kind} named "${name}"${kind === 'model' ? '' : ', and no server it names offers one'}`,
   })
   return { outcome: 'deny', reason: 'unknown-target', view, trace }
 }
@@ -101,35 +106,80 @@ const REASON_OF_WITHHELD = {
   dropped: 'unknown-target',
   'server-unavailable': 'server-unavailable',
   'name-collision': 'unknown-target',
+  disabled: 'disabled',
 } as const
 
 function decideItem(request: DecisionRequest, view: CatalogView, item: CatalogItem, trace: TraceStep[]): Decision {
   const facts = { view, item, rule: item.rule, trace }
-  if (item.when !== undefined) {
-    const args = request.action === 'call' ? (request.args ?? {}) : undefined
-    const outcome = item.when.evaluate(conditionContext(request.principal, item, args, request.now))
-    const passed = outcome.kind === 'true' || outcome.kind === 'unknown'
-    const what =
-      outcome.kind === 'unknown'
-        ? 'depends on the arguments of the call'
-        : outcome.kind === 'error'
-          ? `could not be evaluated (${outcome.message})`
-          : `is ${outcome.kind}`
-    trace.push({
-      step: 'condition',
-      outcome: passed ? 'pass' : 'fail',
-      message: `when \`${item.when.source}\` ${what}`,
-      rule: item.rule,
-    })
-    if (!passed) return { outcome: 'deny', reason: outcome.kind === 'error' ? 'condition-error' : 'condition-false', ...facts }
+  const off = switchOf(item)
+  if (off !== undefined) {
+    trace.push({ step: 'route', outcome: 'fail', ...off })
+    return { outcome: 'deny', reason: 'disabled', ...facts, rule: off.rule }
   }
-  const status = request.snapshot.servers.get(item.server)?.status
+  for (const condition of conditionsOf(item)) {
+    const outcome = condition.when.evaluate(conditionContext(request.principal, item, sentWith(request), request.now))
+    const step = conditionStep(condition, outcome, item.kind)
+    trace.push(step)
+    const reason = outcome.kind === 'error' ? 'condition-error' : 'condition-false'
+    if (step.outcome === 'fail') return { outcome: 'deny', reason, ...facts, rule: condition.rule }
+  }
+  trace.push(item.model === undefined ? serverStep(request.snapshot, item) : routeStep(item.model.route))
+  return { outcome: 'allow', reason: 'allowed', ...facts }
+}
+
+/** What conditions know of the caller's message: nothing while listing. */
+function sentWith(request: DecisionRequest): JsonObject | undefined {
+  if (request.action === 'list') return undefined
+  return (request.target.kind === 'model' ? request.request : request.args) ?? {}
+}
+
+/** Which switch is off, in words; undefined for an item that is on. */
+function switchOf({ model, rule, name }: CatalogItem): { readonly message: string; readonly rule: RuleLocation } | undefined {
+  if (model === undefined) return undefined
+  if (!model.route.enabled)
+    return { message: `route "${model.route.id}" is switched off ("enabled": false)`, rule: model.route.rule }
+  return model.enabled ? undefined : { message: `model "${name}" is switched off in this catalog ("enabled": false)`, rule }
+}
+
+const NONE: readonly ItemCondition[] = []
+
+type ItemCondition = { readonly when: Condition; readonly rule: RuleLocation }
+
+/** The conditions of an item, in the order they are asked: its rule's, and for a model that of the route. */
+function conditionsOf({ when, rule, model }: CatalogItem): readonly ItemCondition[] {
+  if (when === undefined && model?.route.when === undefined) return NONE
+  return [
+    ...(when === undefined ? [] : [{ when, rule }]),
+    ...(model?.route.when === undefined ? [] : [{ when: model.route.when, rule: model.route.rule }]),
+  ]
+}
+
+function conditionStep({ when, rule }: ItemCondition, outcome: ConditionOutcome, kind: CatalogItem['kind']): TraceStep {
+  const passed = outcome.kind === 'true' || outcome.kind === 'unknown'
+  const what =
+    outcome.kind === 'unknown'
+      ? `depends on the ${kind === 'model' ? 'request' : 'arguments of the call'}`
+      : outcome.kind === 'error'
+        ? `could not be evaluated (${outcome.message})`
+        : `is ${outcome.kind}`
+  return { step: 'condition', outcome: passed ? 'pass' : 'fail', message: `when \`${when.source}\` ${what}`, rule }
+}
+
+function serverStep(snapshot: Snapshot, item: CatalogItem): TraceStep {
+  const status = snapshot.servers.get(item.server)?.status
   const state = status?.state ?? 'quarantined'
   const because = status?.reason === undefined ? '' : `: ${status.reason}`
-  trace.push({
-    step: 'server',
-    outcome: state === 'ready' ? 'pass' : 'info',
-    message: `server "${item.server}" is ${state}${because}`,
-  })
-  return { outcome: 'allow', reason: 'allowed', ...facts }
+  const message = `server "${item.server}" is ${state}${because}`
+  return { step: 'server', outcome: state === 'ready' ? 'pass' : 'info', message }
+}
+
+function routeStep({ id, strategy, targets, rule }: ModelRoute): TraceStep {
+  const keys = targets.map(({ key, enabled }) => (enabled ? key : `${key} (switched off)`))
+  const message = `route "${id}": ${strategy} over ${keys.join(', ')}`
+  return { step: 'route', outcome: targets.some(({ enabled }) => enabled) ? 'pass' : 'info', message, rule }
+}
+
+function describeTarget({ kind, name, definition, server }: CatalogItem): string {
+  if (kind === 'model') return `model "${name}" is route "${definition.name}"`
+  return `${kind} "${name}" is "${definition.name}" of server "${server}"`
 }

@@ -29,8 +29,9 @@ export interface Explanation {
  * caller shows it, the other catalogs and the upstreams' lists are searched for what was probably meant.
  */
 export function explain(request: DecisionRequest): Explanation {
-  // Without arguments the question is whether some call would be allowed: what depends on them is unknown, as in a list.
-  const action = request.args === undefined ? 'list' : request.action
+  // Without arguments (or the facts of a request) the question is whether some call would be allowed: what depends on them is unknown.
+  const sent = request.target.kind === 'model' ? request.request : request.args
+  const action = sent === undefined ? 'list' : request.action
   const resolved = resolveName({ ...request, action })
   const decision = decide(resolved)
   const listed = decide({ ...withoutArguments(resolved), action: 'list' }).outcome === 'allow'
@@ -51,7 +52,7 @@ export function explain(request: DecisionRequest): Explanation {
 }
 
 function withoutArguments(request: DecisionRequest): DecisionRequest {
-  const { args: _unused, ...rest } = request
+  const { args: _args, request: _request, ...rest } = request
   return rest
 }
 
@@ -78,14 +79,18 @@ function resolveName(request: DecisionRequest): DecisionRequest {
 function changeFor(request: DecisionRequest, decision: Decision): string {
   switch (decision.reason) {
     case 'allowed':
-      return `to refuse it, remove it from the rule at ${at(decision.rule)}, or add it to that rule's "deny"`
+      return request.target.kind === 'model'
+        ? `to refuse it, write "enabled": false into the rule at ${at(decision.rule)}, or remove that rule`
+        : `to refuse it, remove it from the rule at ${at(decision.rule)}, or add it to that rule's "deny"`
+    case 'disabled':
+      return `write "enabled": true at ${at(decision.rule)}`
     case 'unknown-catalog':
       return `use one of the catalogs ${[...request.snapshot.catalogs.keys()].sort().join(', ') || '(there are none)'}, or add catalogs/${request.catalog}.json`
     case 'no-catalog':
       return changeForAudience(request)
     case 'condition-false':
     case 'condition-error':
-      return `make \`${decision.item?.when?.source ?? ''}\` true: change the arguments or the principal, or the "when" at ${at(decision.rule)}`
+      return `make \`${failedSource(decision)}\` true: change the ${request.target.kind === 'model' ? 'request' : 'arguments'} or the principal, or the "when" at ${at(decision.rule)}`
     case 'denied':
       return `remove the deny entry at ${at(decision.rule)}`
     case 'server-unavailable':
@@ -95,6 +100,11 @@ function changeFor(request: DecisionRequest, decision: Decision): string {
     case 'unknown-target':
       return changeForUnknown(request, decision)
   }
+}
+
+function failedSource({ item, rule }: Decision): string {
+  const when = item !== undefined && rule === item.rule ? item.when : item?.model?.route.when
+  return when?.source ?? ''
 }
 
 function changeForAudience(request: DecisionRequest): string {
@@ -121,6 +131,7 @@ function changeForRule(request: DecisionRequest, decision: Decision): string {
 function changeForUnknown(request: DecisionRequest, decision: Decision): string {
   const { kind, name } = request.target
   const withheld = withheldOf(decision, request)
+  if (kind === 'model') return withheld?.message ?? changeForModel(request, decision)
   if (withheld !== undefined)
     return `${withheld.message}; ${withheld.reason === 'dropped' ? 'mend the definition at the server' : 'name something the server offers'}`
   const [catalog] = decision.view?.catalogs ?? []
@@ -135,6 +146,14 @@ function changeForUnknown(request: DecisionRequest, decision: Decision): string 
   return near === undefined
     ? `no registered server offers a ${kind} named "${name}"`
     : `no registered server offers a ${kind} named "${name}"; the nearest name shown is "${near}"`
+}
+
+function changeForModel({ snapshot, target }: DecisionRequest, { view }: Decision): string {
+  const [catalog] = view?.catalogs ?? []
+  if (snapshot.routes.has(target.name) && catalog !== undefined)
+    return `add { "route": "${target.name}" } to "models" of ${catalog.file}`
+  const near = nearest(target.name, [...(view?.items.model.map((item) => item.name) ?? []), ...snapshot.routes.keys()])
+  return `no route is named "${target.name}"${near === undefined ? '' : `; the nearest name is "${near}"`}`
 }
 
 function withheldOf(decision: Decision, request: DecisionRequest): Withheld | undefined {

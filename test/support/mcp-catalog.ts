@@ -8,12 +8,14 @@ import type {
   Definition,
   Inventory,
   ItemKind,
+  ModelRoute,
+  OfferedKind,
   ServerState,
   Snapshot,
 } from '../../src/core/snapshot.ts'
 import { digestOf } from '../../src/lib/canonical-json.ts'
 
-const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const KINDS: readonly OfferedKind[] = ['tool', 'prompt', 'resource', 'template']
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 const NAME_MEMBER = { tool: 'name', prompt: 'name', resource: 'uri', template: 'uriTemplate' } as const
 
@@ -39,7 +41,7 @@ export interface CatalogPlan {
 
 /** What an upstream offers, as the connector would report it. */
 function inventoryOf(server: string, offer: Offer): Inventory {
-  const define = (kind: ItemKind, raws: readonly JsonObject[] = []): Definition[] =>
+  const define = (kind: OfferedKind, raws: readonly JsonObject[] = []): Definition[] =>
     raws.map((raw) => ({ kind, server, name: textOf(raw[NAME_MEMBER[kind]]), raw, digest: digestOf(raw) }))
   return {
     server,
@@ -57,7 +59,7 @@ function inventoryOf(server: string, offer: Offer): Inventory {
   }
 }
 
-/** A snapshot over offers and plans, without files. */
+/** A snapshot over offers and plans, without files and models. */
 export function snapshotOf(
   offers: Readonly<Record<string, Offer>>,
   plans: Readonly<Record<string, CatalogPlan>>,
@@ -76,6 +78,7 @@ export function snapshotOf(
     createdAt: 0,
     catalogs,
     servers,
+    routes: new Map<string, ModelRoute>(),
     problems: [],
     view(ids) {
       const key = ids.join('+')
@@ -93,7 +96,7 @@ export function snapshotOf(
 
 function toCatalog(id: string, plan: CatalogPlan, inventories: ReadonlyMap<string, Inventory>): Catalog {
   const location = { file: `catalogs/${id}.json`, line: 1, column: 1, path: '$' }
-  const items = (kind: ItemKind) =>
+  const items = (kind: OfferedKind) =>
     plan.servers
       .flatMap((server) => inventories.get(server)?.definitions[kind] ?? [])
       .filter(({ name }) => !(plan.hide ?? []).includes(name))
@@ -104,7 +107,13 @@ function toCatalog(id: string, plan: CatalogPlan, inventories: ReadonlyMap<strin
         const item = { kind, catalog: id, server: definition.server, name, definition, rule: location }
         return { ...item, ...change, shown, shownDigest: digestOf(shown) }
       })
-  const all = { tool: items('tool'), prompt: items('prompt'), resource: items('resource'), template: items('template') }
+  const all = {
+    tool: items('tool'),
+    prompt: items('prompt'),
+    resource: items('resource'),
+    template: items('template'),
+    model: [],
+  }
   return {
     id,
     title: id,
@@ -112,6 +121,8 @@ function toCatalog(id: string, plan: CatalogPlan, inventories: ReadonlyMap<strin
     audience: { teams: [plan.team], rule: location },
     items: all,
     withheld: [],
+    guards: [],
+    budgets: [],
     servers: plan.servers,
     digest: digestOf(KINDS.flatMap((kind) => all[kind].map((item) => item.shownDigest))),
     ...(plan.instructions === undefined ? {} : { instructions: plan.instructions }),
@@ -126,6 +137,7 @@ function toView(id: string, catalogs: readonly Catalog[]): CatalogView {
     prompt: make('prompt'),
     resource: make('resource'),
     template: make('template'),
+    model: make('model'),
   })
   return { id, catalogs, items: record(items), byName: record(byName), digest: digestOf(catalogs.map(({ digest }) => digest)) }
 }
