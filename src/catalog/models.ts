@@ -1,6 +1,6 @@
 import type { Catalog as CatalogFile, ModelRule } from '../config/catalog.ts'
 import type { Located } from '../config/read-file.ts'
-import type { CatalogItem, Definition, Withheld } from '../core/snapshot.ts'
+import type { CatalogItem, Definition, ModelRoute, SnapshotProblem, Withheld } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import { conditionOf, locationOf } from './located.ts'
 import type { ResolvedRoute } from './routes.ts'
@@ -9,6 +9,7 @@ import type { ResolvedRoute } from './routes.ts'
 export interface ResolvedModels {
   readonly items: readonly CatalogItem[]
   readonly withheld: readonly Withheld[]
+  readonly problems: readonly SnapshotProblem[]
 }
 
 /** Resolves the `models` of a catalog. One that is switched off stays an item: decide refuses it, and says so, and no list shows it. */
@@ -18,15 +19,26 @@ export function resolveModels(
   routes: ReadonlyMap<string, ResolvedRoute>,
 ): ResolvedModels {
   const withheld: Withheld[] = []
+  const problems: SnapshotProblem[] = []
   const items = file.value.models.flatMap((rule, index) => {
     const location = locationOf(file, ['models', index, 'route'])
     const resolved = routes.get(rule.route)
+    if (resolved !== undefined && !leavesTarget(rule, resolved.route)) {
+      const message = `no target of route ${JSON.stringify(rule.route)} is in these regions, so nothing can answer`
+      problems.push({ ...locationOf(file, ['models', index, 'regions']), message })
+    }
     if (resolved !== undefined) return [{ ...toItem(catalog, rule, resolved), rule: location }]
     const message = `tollgate.json has no route ${JSON.stringify(rule.route)}`
     withheld.push({ kind: 'model', catalog, server: '', name: nameOf(rule), reason: 'not-offered', message, rule: location })
     return []
   })
-  return { items, withheld }
+  return { items, withheld, problems }
+}
+
+function leavesTarget({ regions }: ModelRule, route: ModelRoute): boolean {
+  if (regions === undefined) return true
+  const isInside = (region: string) => regions.includes(region) && route.regions?.includes(region) !== false
+  return route.targets.some(({ region }) => region !== undefined && isInside(region))
 }
 
 function nameOf(rule: ModelRule): string {

@@ -76,7 +76,7 @@ function basisOf(state: ServerState | undefined): readonly unknown[] {
 
 function resolve(id: string, file: Located<CatalogFile>, { servers, routes }: Offering): ResolvedCatalog {
   const models = resolveModels(id, file, routes)
-  const work: Work = { id, file, servers, withheld: [...models.withheld], problems: [] }
+  const work: Work = { id, file, servers, withheld: [...models.withheld], problems: [...models.problems] }
   const items = {
     tool: resolveKind(work, 'tool'),
     prompt: resolveKind(work, 'prompt'),

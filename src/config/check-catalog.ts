@@ -7,13 +7,16 @@ import { memberOf } from './schema-walk.ts'
 export interface CatalogContext {
   /** Ids of the files in servers/, good or bad. */
   readonly servers: readonly string[]
+  /** Names of the routes and guards of tollgate.json as far as they can be read; absent when that file cannot be read at all. */
+  readonly routes?: readonly string[]
+  readonly guards?: readonly string[]
   /** Throws an Error with the position of the first fault of an expression. */
-  compile(source: string, use: 'condition' | 'audience'): void
+  compile(source: string, use: 'condition' | 'audience' | 'model'): void
 }
 
 /**
- * Checks what a schema cannot say of a catalog: servers that exist, names given once, arguments rewritten one way, expressions that
- * compile. Reads the file as it is, so that all of it is found besides what the schema finds.
+ * Checks what a schema cannot say of a catalog: servers, routes and guards that exist, names given once, arguments rewritten one way,
+ * expressions that compile. Reads the file as it is, so that all of it is found besides what the schema finds.
  */
 export function checkCatalog(file: unknown, context: CatalogContext): Fault[] {
   return [
@@ -21,14 +24,16 @@ export function checkCatalog(file: unknown, context: CatalogContext): Fault[] {
     ...serverFaults(file, context.servers),
     ...aliasFaults(rulesOf(file, 'tools')),
     ...rulesOf(file, 'tools').flatMap(argumentFaults),
+    ...routeFaults(file, context.routes),
+    ...modelNameFaults(rulesOf(file, 'models')),
+    ...guardFaults(file, context.guards),
+    ...budgetFaults(rulesOf(file, 'budgets')),
   ]
 }
 
-type RuleList = 'tools' | 'prompts' | 'resources'
+const LISTS = ['tools', 'prompts', 'resources'] as const
 
-const LISTS: readonly RuleList[] = ['tools', 'prompts', 'resources']
-
-function rulesOf(file: unknown, list: RuleList): readonly unknown[] {
+function rulesOf(file: unknown, list: string): readonly unknown[] {
   const rules = memberOf(file, list)
   return Array.isArray(rules) ? rules : []
 }
@@ -39,13 +44,13 @@ function textOf(value: unknown, key: string): string | undefined {
 }
 
 function expressionFaults(file: unknown, context: CatalogContext): Fault[] {
-  const expressions: { path: JsonPath; source: string | undefined; use: 'condition' | 'audience' }[] = [
+  const expressions: { path: JsonPath; source: string | undefined; use: 'condition' | 'audience' | 'model' }[] = [
     { path: ['for', 'when'], source: textOf(memberOf(file, 'for'), 'when'), use: 'audience' },
-    ...LISTS.flatMap((list) =>
+    ...[...LISTS, 'models'].flatMap((list) =>
       rulesOf(file, list).map((rule, index) => ({
         path: [list, index, 'when'],
         source: textOf(rule, 'when'),
-        use: 'condition' as const,
+        use: list === 'models' ? ('model' as const) : ('condition' as const),
       })),
     ),
   ]
@@ -70,13 +75,92 @@ function serverFaults(file: unknown, servers: readonly string[]): Fault[] {
     rulesOf(file, list).flatMap((rule, index) => {
       const server = textOf(rule, 'server')
       if (server === undefined || servers.includes(server)) return []
-      const suggestion = nearest(server, servers)
-      const message = `unknown server "${server}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`
-      const allowed = servers.length === 0 ? 'none: there is no file in the servers folder' : listNames(servers)
-      const fault = { path: [list, index, 'server'], message, allowed }
-      return [suggestion === undefined ? fault : { ...fault, suggestion }]
+      return [
+        unknownName([list, index, 'server'], server, {
+          what: 'server',
+          known: servers,
+          none: 'there is no file in the servers folder',
+        }),
+      ]
     }),
   )
+}
+
+type Known = { readonly what: string; readonly known: readonly string[]; readonly none: string }
+
+/** The fault of a name that stands for nothing, with the nearest that does. */
+export function unknownName(path: JsonPath, name: string, { what, known, none }: Known): Fault {
+  const suggestion = nearest(name, known)
+  const message = `unknown ${what} "${name}"${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`
+  const fault = { path, message, allowed: known.length === 0 ? `none: ${none}` : listNames(known) }
+  return suggestion === undefined ? fault : { ...fault, suggestion }
+}
+
+function routeFaults(file: unknown, routes: readonly string[] | undefined): Fault[] {
+  if (routes === undefined) return []
+  return rulesOf(file, 'models').flatMap((rule, index) => {
+    const route = textOf(rule, 'route')
+    if (route === undefined || routes.includes(route)) return []
+    return [
+      unknownName(['models', index, 'route'], route, { what: 'route', known: routes, none: 'tollgate.json has no "routes"' }),
+    ]
+  })
+}
+
+/** The guard that exists without being written. */
+const BUILT_IN_GUARD = 'baseline'
+
+function guardFaults(file: unknown, guards: readonly string[] | undefined): Fault[] {
+  if (guards === undefined) return []
+  const known = [...new Set([BUILT_IN_GUARD, ...guards])]
+  const named = rulesOf(file, 'guards')
+  return named.flatMap((guard, index) => {
+    if (typeof guard !== 'string') return []
+    const path = ['guards', index]
+    if (!known.includes(guard)) return [unknownName(path, guard, { what: 'guard', known, none: '' })]
+    return named.indexOf(guard) < index ? [{ path, message: `the guard "${guard}" is named twice` }] : []
+  })
+}
+
+function modelNameFaults(rules: readonly unknown[]): Fault[] {
+  const owners = new Map<string, number>()
+  return rules.flatMap((rule, index) => {
+    const alias = textOf(rule, 'as')
+    const name = alias ?? textOf(rule, 'route')
+    if (name === undefined) return []
+    const owner = owners.get(name)
+    if (owner === undefined) owners.set(name, index)
+    const path = ['models', index, alias === undefined ? 'route' : 'as']
+    return owner === undefined
+      ? []
+      : [{ path, message: `the name "${name}" is already given to $.models[${owner}]; choose another with "as"` }]
+  })
+}
+
+/** Two budgets over the same spending: only the smaller would ever matter. */
+function budgetFaults(budgets: readonly unknown[]): Fault[] {
+  const owners = new Map<string, number>()
+  return budgets.flatMap((budget, index): Fault[] => {
+    const usd = textOf(budget, 'usd')
+    const [per, by = 'catalog'] = [textOf(budget, 'per'), textOf(budget, 'by')]
+    const scope = `per ${per} by ${by}`
+    const owner = owners.get(scope)
+    if (owner === undefined) owners.set(scope, index)
+    const zero = usd !== undefined && /^[0.]+$/.test(usd)
+    return [
+      ...(zero
+        ? [
+            {
+              path: ['budgets', index, 'usd'],
+              message: 'a budget of nothing refuses every call that costs; leave it out or give it an amount',
+            },
+          ]
+        : []),
+      ...(owner === undefined
+        ? []
+        : [{ path: ['budgets', index], message: `$.budgets[${owner}] is a budget ${scope} too; keep one of them` }]),
+    ]
+  })
 }
 
 function aliasFaults(rules: readonly unknown[]): Fault[] {

@@ -14,14 +14,13 @@ export interface Fault {
   readonly suggestion?: string
 }
 
-/** Keys of files written for a later version, told apart from misspelt ones. */
-const LATER: Readonly<Record<string, string>> = {
+/** Keys that stand in another file, or belong to a later version, told apart from misspelt ones. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
   approve: 'this version has no approvals',
-  budgets: 'this version has no budgets',
-  guards: 'this version has no guard packs in catalogs',
-  models: 'this version has no models in catalogs',
-  providers: 'this version has no model providers',
-  routes: 'this version has no model routes',
+  budgets: 'budgets stand in the files of catalogs/',
+  models: 'models are granted in the files of catalogs/; their routes stand in tollgate.json',
+  providers: 'providers stand in tollgate.json',
+  routes: 'routes stand in tollgate.json',
 }
 
 /** Turns what the schema found into faults an admin can act on: one per misspelt key, one per union, for the variant that was meant. */
@@ -63,8 +62,8 @@ function unknownKey(file: File, path: JsonPath, key: string): Fault {
   const at: Fault = { path: [...path, key], part: 'key', message: '' }
   const known = knownKeys(schemasAt(file.schema, path, file.root))
   const suggestion = nearest(key, known)
-  const later = LATER[key]
-  if (later !== undefined && suggestion !== key) return { ...at, message: `unknown key "${key}": ${later}` }
+  const elsewhere = ELSEWHERE[key]
+  if (elsewhere !== undefined && suggestion !== key) return { ...at, message: `unknown key "${key}": ${elsewhere}` }
   const allowed = listNames(known)
   if (suggestion === key) return { ...at, message: `"${key}" cannot stand beside the other keys here; keep one of them`, allowed }
   if (suggestion === undefined) return { ...at, message: `unknown key "${key}"`, allowed }

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { Catalog } from './catalog.ts'
-import { checkCatalog, expressionFault } from './check-catalog.ts'
+import { checkCatalog, expressionFault, type CatalogContext } from './check-catalog.ts'
 import { checkCallers, checkFiles, checkGateway } from './check-gateway.ts'
+import { checkRoutes } from './check-routes.ts'
 import { checkServer } from './check-server.ts'
 import type { Fault } from './explain-issues.ts'
 import { Gateway } from './gateway.ts'
@@ -49,6 +50,8 @@ export interface LoadDeps {
   compile(source: string, use: ExpressionUse): void
   /** Throws an Error when an entry of egress.allow is neither a range of addresses nor host:port. */
   checkEgress(entry: string): void
+  /** False for an address of cloud metadata that these entries of egress.allow do not permit. */
+  isReachable(url: string, allow: readonly string[]): boolean
 }
 
 type Folder<T> = {
@@ -75,7 +78,11 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     revocations: sourceOf(['identity', 'revocations'], 'revocations.json'),
   }
   const servers = await readServers(work, sources.servers)
-  const catalogs = await readCatalogs(work, sources.catalogs, [...servers.good.keys(), ...servers.bad.keys()].toSorted())
+  const json = gateway?.value ?? reading.raw
+  const catalogs = await readCatalogs(work, sources.catalogs, {
+    servers: [...servers.good.keys(), ...servers.bad.keys()].toSorted(),
+    ...(json === undefined ? {} : { routes: keysOf(json, 'routes'), guards: keysOf(json, 'guards') }),
+  })
   const revocations = await readRevocations(work, sources.revocations)
   const callers =
     gateway === undefined
@@ -104,7 +111,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
 }
 
 function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
-  const { env, compile, checkEgress } = work.deps
+  const { env, compile, checkEgress, isReachable } = work.deps
   return readConfigFile({
     path,
     file: basename(path),
@@ -115,6 +122,7 @@ function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
       faults: [
         ...checkGateway(value),
         ...checkFiles(value, work.folder),
+        ...checkRoutes(value, { compile, isReachable: (url) => isReachable(url, value.egress.allow) }),
         ...value.egress.allow.flatMap((entry, index) => faultOf(['egress', 'allow', index], () => checkEgress(entry))),
         ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile)),
       ],
@@ -157,7 +165,12 @@ function readServers(work: Work, folder: string): Promise<Folder<Server>> {
   )
 }
 
-function readCatalogs(work: Work, folder: string, servers: readonly string[]): Promise<Folder<Catalog>> {
+function keysOf(value: unknown, key: string): string[] {
+  const member = memberOf(value, key)
+  return typeof member === 'object' && member !== null ? Object.keys(member) : []
+}
+
+function readCatalogs(work: Work, folder: string, known: Omit<CatalogContext, 'compile'>): Promise<Folder<Catalog>> {
   const { env, compile } = work.deps
   return readFolder(work, folder, (path, file) =>
     readConfigFile({
@@ -165,7 +178,7 @@ function readCatalogs(work: Work, folder: string, servers: readonly string[]): P
       file,
       schema: Catalog,
       env,
-      inspect: (json) => checkCatalog(json, { servers, compile }),
+      inspect: (json) => checkCatalog(json, { ...known, compile }),
     }),
   )
 }

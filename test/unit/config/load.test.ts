@@ -97,9 +97,9 @@ describe('problems name file, line, column, path and the way out', () => {
       'catalogs/research.json:3:34 $.tools[0].alow unknown key "alow"; did you mean "allow"?',
     ],
     [
-      'key of a later version',
-      { 'catalogs/research.json': { ...CATALOG, budgets: [] } },
-      '$.budgets unknown key "budgets": this version has no budgets',
+      'key of another file',
+      { 'tollgate.json': { ...GATEWAY, budgets: [] } },
+      '$.budgets unknown key "budgets": budgets stand in the files of catalogs/',
     ],
     [
       'approve',

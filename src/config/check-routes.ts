@@ -1,0 +1,131 @@
+import { expressionFault, unknownName } from './check-catalog.ts'
+import type { Fault } from './explain-issues.ts'
+import type { Gateway } from './gateway.ts'
+import type { JsonPath } from './json-source.ts'
+import { listNames } from './problem.ts'
+import type { Provider } from './provider.ts'
+import type { Route, Target } from './route.ts'
+
+/** What checking routes, providers and guards borrows. */
+export interface RouteContext {
+  /** Throws an Error with the position of the first fault of an expression. */
+  compile(source: string, use: 'model' | 'call'): void
+  /** False for an address of cloud metadata that egress.allow does not permit. */
+  isReachable(url: string): boolean
+}
+
+/** Checks what a schema cannot say of providers, routes and guards: names that exist, pins and weights that leave a target, expressions that compile. */
+export function checkRoutes(gateway: Gateway, context: RouteContext): Fault[] {
+  const routes = Object.entries(gateway.routes).flatMap(([id, route]) => routeFaults(gateway, ['routes', id], route))
+  return [...providerFaults(gateway, context), ...routes, ...expressionFaults(gateway, context)]
+}
+
+function routeFaults({ providers }: Gateway, path: JsonPath, route: Route): Fault[] {
+  const known = Object.keys(providers)
+  return [
+    ...route.targets.flatMap(({ provider }, index) =>
+      known.includes(provider)
+        ? []
+        : [
+            unknownName([...path, 'targets', index, 'provider'], provider, {
+              what: 'provider',
+              known,
+              none: 'tollgate.json has no "providers"',
+            }),
+          ],
+    ),
+    ...duplicateFaults(path, route.targets),
+    ...regionFaults(path, route),
+    ...weightFaults(path, route),
+    ...canaryFaults(path, route),
+  ]
+}
+
+function duplicateFaults(path: JsonPath, targets: readonly Target[]): Fault[] {
+  const owners = new Map<string, number>()
+  return targets.flatMap(({ provider, model, region }, index) => {
+    const key = JSON.stringify([provider, model, region])
+    const owner = owners.get(key)
+    if (owner === undefined) owners.set(key, index)
+    const message = `the same provider, model and region as target ${owner}; state is kept per target, so write it once`
+    return owner === undefined ? [] : [{ path: [...path, 'targets', index], message }]
+  })
+}
+
+function regionFaults(path: JsonPath, { regions, targets }: Route): Fault[] {
+  if (regions === undefined || targets.some(({ region }) => region !== undefined && regions.includes(region))) return []
+  const given = targets.flatMap(({ region }) => region ?? [])
+  const message = `no target is in these regions, so nothing could ever answer; the targets ${given.length === 0 ? 'name no region' : `are in ${listNames([...new Set(given)])}`}`
+  return [{ path: [...path, 'regions'], message }]
+}
+
+function weightFaults(path: JsonPath, { strategy, targets }: Route): Fault[] {
+  if (strategy !== 'weighted' || targets.some(({ weight, canary }) => weight > 0 && canary === undefined)) return []
+  if (targets.every(({ canary }) => canary !== undefined)) return []
+  return [{ path: [...path, 'targets'], message: 'every weight is 0: give at least one target a weight' }]
+}
+
+function canaryFaults(path: JsonPath, { targets }: Route): Fault[] {
+  const percent = targets.reduce((sum, { canary }) => sum + (canary ?? 0), 0)
+  const faults: Fault[] = []
+  if (percent > 100)
+    faults.push({ path: [...path, 'targets'], message: `the canaries take ${percent} percent of the requests; at most 100` })
+  if (targets.every(({ canary }) => canary !== undefined)) {
+    const message = 'every target is a canary, and a canary that fails has nobody to fall back to: leave "canary" out of one'
+    faults.push({ path: [...path, 'targets'], message })
+  }
+  return faults
+}
+
+function providerFaults({ providers, mode }: Gateway, context: RouteContext): Fault[] {
+  return Object.entries(providers).flatMap(([id, provider]): Fault[] => {
+    const path = ['providers', id]
+    if (provider.type === 'demo' && mode !== 'development') {
+      const message = 'the demo provider invents its answers, so it is only for "mode": "development"'
+      return [{ path: [...path, 'type'], message }]
+    }
+    if (provider.type === 'openai_compatible' && provider.profile === 'generic' && provider.baseUrl === undefined)
+      return [{ path, message: '"baseUrl" is missing: the profile "generic" has none of its own' }]
+    return metadataFaults(path, provider, context)
+  })
+}
+
+/** A metadata service hands out credentials of the machine: nothing goes there unless tollgate.json says so a second time. */
+function metadataFaults(path: JsonPath, provider: Provider, { isReachable }: RouteContext): Fault[] {
+  const urls = [
+    { path: [...path, 'baseUrl'], url: 'baseUrl' in provider ? provider.baseUrl : undefined },
+    { path: [...path, 'credentials', 'url'], url: 'credentials' in provider ? credentialUrl(provider.credentials) : undefined },
+  ]
+  return urls.flatMap(({ path: place, url }) => {
+    if (url === undefined || isReachable(url)) return []
+    const { hostname, port, protocol } = new URL(url)
+    const entry = `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`
+    const message = `${hostname} hands out credentials of this machine, and "egress": { "allow": [...] } does not permit it; add "${entry}" there if that is meant`
+    return [{ path: place, message }]
+  })
+}
+
+function credentialUrl(credentials: object): string | undefined {
+  return 'url' in credentials && typeof credentials.url === 'string' ? credentials.url : undefined
+}
+
+function expressionFaults({ routes, guards }: Gateway, { compile }: RouteContext): Fault[] {
+  const conditions = Object.entries(routes).flatMap(([id, { when, targets }]) => [
+    { path: ['routes', id, 'when'], source: when, use: 'model' as const },
+    ...targets.map((target, index) => ({
+      path: ['routes', id, 'targets', index, 'when'],
+      source: target.when,
+      use: 'model' as const,
+    })),
+  ])
+  const calls = Object.entries(guards).flatMap(([id, { evaluators }]) =>
+    evaluators.map((evaluator, index) => ({
+      path: ['guards', id, 'evaluators', index, 'when'],
+      source: evaluator.type === 'tool_calls' ? evaluator.when : undefined,
+      use: 'call' as const,
+    })),
+  )
+  return [...conditions, ...calls].flatMap(({ path, source, use }) =>
+    source === undefined ? [] : expressionFault(path, () => compile(source, use)),
+  )
+}
