@@ -3,7 +3,7 @@
 import { Server } from '../../src/config/server.ts'
 import type { Json, JsonObject } from '../../src/core/json.ts'
 import { isJsonObject } from '../../src/core/json.ts'
-import type { CatalogItem, ItemKind } from '../../src/core/snapshot.ts'
+import type { CatalogItem, OfferedKind } from '../../src/core/snapshot.ts'
 import { createEgress } from '../../src/lib/egress.ts'
 import type { Caller, InputRequest, Upstream, UpstreamStep } from '../../src/mcp/upstream/contract.ts'
 import { createUpstream } from '../../src/mcp/upstream/upstream.ts'
@@ -115,7 +115,7 @@ async function callOnce(server: Upstream, method: string, params: JsonObject): P
   return await server.call({ method, params, ...(item ? { item } : {}) }, createCaller())
 }
 
-function itemsOf(server: Upstream, kind: ItemKind): CatalogItem[] {
+function itemsOf(server: Upstream, kind: OfferedKind): CatalogItem[] {
   const rule = { file: 'conformance', line: 1, column: 1, path: '$' }
   return (server.inventory()?.definitions[kind] ?? []).map((definition) => ({
     kind,

@@ -1,6 +1,6 @@
 import type { TraceStep } from '../core/decision.ts'
 import { isJsonObject } from '../core/json.ts'
-import type { ItemKind, RuleLocation } from '../core/snapshot.ts'
+import type { OfferedKind, RuleLocation } from '../core/snapshot.ts'
 import type { Explanation } from '../policy/explain.ts'
 import { openAdminClient, type AdminOptions } from './admin-client.ts'
 import { EXIT, type CliIo } from './io.ts'
@@ -64,13 +64,13 @@ function findUsageProblem({ principal, token, tool, prompt, resource, args }: Ex
   }
 }
 
-function targetOf({ tool, prompt, resource }: ExplainOptions): { readonly kind: ItemKind; readonly name: string } {
+function targetOf({ tool, prompt, resource }: ExplainOptions): { readonly kind: OfferedKind; readonly name: string } {
   if (tool !== undefined) return { kind: 'tool', name: tool }
   return prompt === undefined ? { kind: 'resource', name: resource ?? '' } : { kind: 'prompt', name: prompt }
 }
 
 /** The words a terminal shows for an explanation. */
-function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemKind; readonly name: string }): string {
+function renderExplanation(answer: ExplainAnswer, target: { readonly kind: OfferedKind; readonly name: string }): string {
   const { item, server } = answer
   const facts: [string, string | undefined][] = [
     ['catalog', answer.catalog],

@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { Budget, Dollars } from './budget.ts'
 import { CallLimits } from './limits.ts'
 import { Expression, Glob, Id } from './reference.ts'
+import { ModelName } from './route.ts'
 
 const Arguments = z.strictObject({
   hide: z.array(z.string().min(1)).default([]).meta({ description: 'Arguments a client neither sees nor may send.' }),
@@ -14,12 +16,7 @@ const Arguments = z.strictObject({
     .meta({ description: 'Values sent when the client gives none; the argument becomes optional.' }),
 })
 
-const PriceUsd = z.strictObject({
-  usd: z
-    .string()
-    .regex(/^\d{1,6}(\.\d{1,9})?$/, 'must be a decimal string in dollars with at most 9 decimals, like "0.002"')
-    .meta({ description: 'Dollars, as text, so that no fraction is rounded.' }),
-})
+const PriceUsd = z.strictObject({ usd: Dollars })
 
 const ToolRule = z
   .strictObject({
@@ -95,6 +92,27 @@ const ResourceRule = z.strictObject({
   when: Expression.optional().meta({ description: 'CEL over principal, tool and time; refused when it is not true.' }),
 })
 
+const ModelRule = z.strictObject({
+  route: ModelName.meta({ description: 'A key of "routes" in tollgate.json.' }),
+  as: ModelName.optional().meta({ description: 'The model name callers use. Default: the name of the route.' }),
+  enabled: z.boolean().default(true).meta({ description: 'false: refuses new requests; streams under way finish.' }),
+  regions: z
+    .array(z.string().min(1).max(32))
+    .min(1)
+    .optional()
+    .meta({ description: 'Only targets in these regions, whatever fails.' }),
+  when: Expression.optional().meta({ description: 'CEL over principal, request and time; refused when it is not true.' }),
+  strict: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Refuse a request that the target cannot express in full. Default: as the route says.' }),
+  limits: CallLimits.optional().meta({ description: 'Limits on requests to this model through the catalog.' }),
+  labels: z
+    .record(z.string().min(1).max(64), z.string().max(256))
+    .optional()
+    .meta({ description: 'Free labels, written to the ledger with every call.' }),
+})
+
 const AudienceFor = z.strictObject({
   teams: z.array(Glob).optional().meta({ description: 'Teams, by glob.' }),
   agents: z.array(Glob).optional().meta({ description: 'Agents, by glob.' }),
@@ -116,10 +134,24 @@ export const Catalog = z.strictObject({
   tools: z.array(ToolRule).max(2000).default([]).meta({ description: 'Which tools are shown, and how.' }),
   prompts: z.array(ListRule).max(500).default([]).meta({ description: 'Which prompts are shown.' }),
   resources: z.array(ResourceRule).max(500).default([]).meta({ description: 'Which resources and templates are shown.' }),
-  limits: CallLimits.optional().meta({ description: 'Limits over all calls made through the catalog.' }),
+  models: z.array(ModelRule).max(500).default([]).meta({ description: 'Which models may be used: routes of tollgate.json.' }),
+  guards: z
+    .array(Id)
+    .max(16)
+    .default([])
+    .meta({ description: 'Guards of tollgate.json (or "baseline") that judge all traffic of the catalog, in order.' }),
+  limits: CallLimits.optional().meta({
+    description: 'Limits over all calls made through the catalog, to tools and models together.',
+  }),
+  budgets: z
+    .array(Budget)
+    .max(32)
+    .default([])
+    .meta({ description: 'Spending of the catalog, on tools and models together; past it calls are refused.' }),
   expose: z.literal('all').default('all').meta({ description: 'Every item is listed in full.' }),
 })
 export type Catalog = z.infer<typeof Catalog>
+export type ModelRule = z.infer<typeof ModelRule>
 export type ToolRule = z.infer<typeof ToolRule>
 export type ListRule = z.infer<typeof ListRule>
 export type ResourceRule = z.infer<typeof ResourceRule>

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { Guard } from './guard.ts'
 import { Identity } from './identity.ts'
 import { CallLimits } from './limits.ts'
-import { SecretReference } from './reference.ts'
+import { Provider } from './provider.ts'
+import { Id, SecretReference } from './reference.ts'
+import { ModelName, Route } from './route.ts'
 
 const Tls = z.strictObject({
   cert: z.string().min(1).meta({ description: 'PEM file with the certificate chain; read again when it changes.' }),
@@ -33,6 +36,18 @@ const Listener = z.strictObject({
 /** What one caller, connection or message may take. */
 export const Bounds = z.strictObject({
   bodyBytes: z.int().min(1024).max(1_073_741_824).default(4_194_304).meta({ description: 'Largest request body.' }),
+  modelBodyBytes: z
+    .int()
+    .min(1024)
+    .max(1_073_741_824)
+    .default(33_554_432)
+    .meta({ description: 'Largest request body on /v1: prompts carry images.' }),
+  modelAnswerBytes: z
+    .int()
+    .min(1024)
+    .max(1_073_741_824)
+    .default(33_554_432)
+    .meta({ description: 'Largest answer of a provider.' }),
   headerBytes: z.int().min(1024).max(1_048_576).default(16_384).meta({ description: 'Largest header block.' }),
   urlBytes: z.int().min(256).max(65_536).default(8_192).meta({ description: 'Longest URL.' }),
   jsonDepth: z.int().min(4).max(1_000).default(64).meta({ description: 'Deepest nesting of a message.' }),
@@ -169,6 +184,16 @@ export const Gateway = z.strictObject({
       description:
         'Addresses (CIDR, or host:port) beyond the public Internet that names may resolve to. A literal address in an operator file is allowed as written.',
     }),
+  providers: z.record(Id, Provider).default({}).meta({ description: 'Providers of models, by id.' }),
+  routes: z.record(ModelName, Route).default({}).meta({ description: 'Model names callers use, and who answers them.' }),
+  prices: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({
+      description:
+        'Price files of your own, relative to this file; the last one that knows a model wins over the table that ships.',
+    }),
+  guards: z.record(Id, Guard).default({}).meta({ description: 'Named sets of evaluators; catalogs name those that guard them.' }),
   limits: CallLimits.optional().meta({ description: 'Limits for every caller on top of those of catalogs and tools.' }),
   ledger: z
     .strictObject({
@@ -176,6 +201,10 @@ export const Gateway = z.strictObject({
         .enum(['process', 'strict'])
         .default('process')
         .meta({ description: 'process: survives the end of the process. strict: waits for the disk before the last byte.' }),
+      spillBytes: z.int().min(0).max(1_073_741_824).default(8_388_608).meta({
+        description:
+          'While the disk refuses entries, this many bytes of them wait in memory and calls go on; then calls are refused. 0 refuses at once.',
+      }),
     })
     .prefault({})
     .meta({ description: 'What every call leaves behind.' }),

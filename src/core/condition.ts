@@ -1,12 +1,14 @@
-/** Values a condition may look at. `args` is absent while listing: whatever depends on it is then unknown. */
+/** Values a condition may look at. `args` and `request` are absent while listing: whatever depends on them is then unknown. */
 export interface ConditionContext {
   readonly principal: unknown
   readonly tool?: unknown
   readonly args?: unknown
+  /** A model request: `model`, `dialect`, `stream`, `maxTokens`, `inputTokens` (by local count), `tools` (names), `images`, `reasoning`. */
+  readonly request?: unknown
   readonly time: Date
 }
 
-/** What a condition said. `unknown` only when `args` was absent and the answer depends on it; `error` is treated as false. */
+/** What a condition said. `unknown` only when `args` or `request` was absent and the answer depends on it; `error` is treated as false. */
 export type ConditionOutcome =
   | { readonly kind: 'true' }
   | { readonly kind: 'false' }

@@ -12,6 +12,8 @@ export interface DecisionRequest {
   readonly target: { readonly kind: ItemKind; readonly name: string }
   /** The full arguments as the upstream would get them. Absent while listing. */
   readonly args?: JsonObject
+  /** What conditions may know of a model request. Absent while listing. */
+  readonly request?: JsonObject
   readonly now: Date
 }
 
@@ -26,10 +28,11 @@ export type DecisionReason =
   | 'condition-false'
   | 'condition-error'
   | 'server-unavailable'
+  | 'disabled'
 
 /** One step of the trace, in the order it was taken. */
 export interface TraceStep {
-  readonly step: 'catalog' | 'audience' | 'target' | 'rule' | 'condition' | 'server' | 'limit'
+  readonly step: 'catalog' | 'audience' | 'target' | 'rule' | 'condition' | 'server' | 'route' | 'limit'
   readonly outcome: 'pass' | 'fail' | 'info'
   readonly message: string
   readonly rule?: RuleLocation

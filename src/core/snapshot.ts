@@ -1,8 +1,11 @@
 import type { Condition } from './condition.ts'
 import type { JsonObject } from './json.ts'
 
-/** The kinds of things an MCP server offers and a catalog shows. */
-export type ItemKind = 'tool' | 'prompt' | 'resource' | 'template'
+/** The kinds of things an MCP server offers. */
+export type OfferedKind = 'tool' | 'prompt' | 'resource' | 'template'
+
+/** The kinds of things a catalog shows: what servers offer, and models. */
+export type ItemKind = OfferedKind | 'model'
 
 /** Where a rule stands in an admin's file: `path` is a JSON path such as `$.tools[0].allow[1]`; line and column count from 1. */
 export interface RuleLocation {
@@ -15,6 +18,7 @@ export interface RuleLocation {
 /** One thing an upstream offers, kept as it came. `digest` is `sha256:<hex>` of its canonical bytes (RFC 8785 key order). */
 export interface Definition {
   readonly kind: ItemKind
+  /** Empty for a model: its route says who answers. */
   readonly server: string
   /** Tool or prompt name, resource `uri`, or template `uriTemplate`, as the upstream calls it. */
   readonly name: string
@@ -24,7 +28,7 @@ export interface Definition {
 
 /** A definition that was refused on arrival, and why. The rest of its server is served. */
 export interface DroppedDefinition {
-  readonly kind: ItemKind
+  readonly kind: OfferedKind
   readonly name: string
   readonly reason: string
 }
@@ -37,7 +41,7 @@ export interface Inventory {
   readonly capabilities: JsonObject
   readonly serverInfo?: JsonObject
   readonly instructions?: string
-  readonly definitions: Readonly<Record<ItemKind, readonly Definition[]>>
+  readonly definitions: Readonly<Record<OfferedKind, readonly Definition[]>>
   readonly dropped: readonly DroppedDefinition[]
   /** Milliseconds since the epoch. */
   readonly fetchedAt: number
@@ -66,9 +70,80 @@ export interface ServerState {
   readonly inventory?: Inventory
 }
 
-/** Limits on calls. `by` says who shares the counter; `catalog` means every caller of the catalog together. */
+/** One candidate of a route. */
+export interface ModelTarget {
+  /** `provider/model` with `@region` where it has one: the name of its breaker, metrics and state. */
+  readonly key: string
+  readonly provider: string
+  readonly model: string
+  readonly region?: string
+  /** False when the target, or its provider, is switched off. */
+  readonly enabled: boolean
+  readonly weight: number
+  readonly tier: number
+  /** Percent of requests that try it first. */
+  readonly canary?: number
+  readonly when?: Condition
+  /** Top-level members sent when the caller does not send them. */
+  readonly params: JsonObject
+  /** Name in the price table. */
+  readonly priceAs: string
+  readonly wire?: 'chat' | 'responses'
+  readonly rule: RuleLocation
+}
+
+/** Milliseconds a request to a route may take, by step. */
+export interface Clocks {
+  readonly connectMs: number
+  readonly firstTokenMs: number
+  readonly idleMs: number
+  readonly totalMs: number
+}
+
+/** A model name callers use and who answers it; one entry of `routes` in tollgate.json. */
+export interface ModelRoute {
+  readonly id: string
+  readonly enabled: boolean
+  readonly strategy: 'ordered' | 'weighted' | 'lowest_latency' | 'lowest_cost'
+  readonly sticky: boolean
+  readonly targets: readonly ModelTarget[]
+  /** No target outside these regions is ever used. */
+  readonly regions?: readonly string[]
+  readonly when?: Condition
+  readonly clocks: Clocks
+  readonly retries: number
+  readonly strict: boolean
+  readonly unpriced: 'refuse' | 'allow'
+  readonly onHangUp: 'abort' | 'drain'
+  readonly limits?: CallLimits
+  readonly rule: RuleLocation
+}
+
+/** What a catalog says of a model on top of its route. */
+export interface ModelGrant {
+  readonly route: ModelRoute
+  readonly enabled: boolean
+  /** No target outside these regions is ever used; both this and the pins of the route must hold. */
+  readonly regions?: readonly string[]
+  readonly strict: boolean
+}
+
+/** One budget of a catalog, in integer nano-dollars. */
+export interface BudgetRule {
+  /** Unique in the gateway: catalog id and place. */
+  readonly id: string
+  readonly catalog: string
+  readonly nanoUsd: number
+  readonly per: 'hour' | 'day' | 'week' | 'month' | 'session' | 'total'
+  readonly by: 'catalog' | 'org' | 'team' | 'project' | 'agent' | 'user'
+  readonly soft?: number
+  readonly rule: RuleLocation
+}
+
+/** Limits on calls and tokens. `by` says who shares the counter; `catalog` means every caller of the catalog together. */
 export interface CallLimits {
   readonly callsPerMinute?: number | undefined
+  readonly tokensPerMinute?: number | undefined
   readonly concurrent?: number | undefined
   readonly by?: 'catalog' | 'team' | 'project' | 'agent' | 'user' | 'session' | undefined
 }
@@ -101,6 +176,8 @@ export interface CatalogItem {
   readonly limits?: CallLimits
   /** Integer nano-dollars per call; absent when the catalog names no price. */
   readonly priceNanoUsd?: number
+  /** For a model: its route and what the catalog adds. */
+  readonly model?: ModelGrant
   readonly labels?: Readonly<Record<string, string>>
   /** For a template: globs of upstream URIs that stay closed although the template would open them. */
   readonly closed?: readonly string[]
@@ -112,7 +189,7 @@ export interface Withheld {
   readonly catalog: string
   readonly server: string
   readonly name: string
-  readonly reason: 'denied' | 'not-allowed' | 'not-offered' | 'dropped' | 'server-unavailable' | 'name-collision'
+  readonly reason: 'denied' | 'not-allowed' | 'not-offered' | 'dropped' | 'server-unavailable' | 'name-collision' | 'disabled'
   readonly message: string
   /** The deny glob, the rule that names a missing tool, ... */
   readonly rule?: RuleLocation
@@ -140,6 +217,9 @@ export interface Catalog {
   readonly withheld: readonly Withheld[]
   readonly limits?: CallLimits
   readonly limitsRule?: RuleLocation
+  /** Names of the guards that judge its traffic, in order. */
+  readonly guards: readonly string[]
+  readonly budgets: readonly BudgetRule[]
   /** Server ids the file names. */
   readonly servers: readonly string[]
   /** Digest over everything a client of it can see. */
@@ -175,6 +255,7 @@ export interface Snapshot {
   readonly createdAt: number
   readonly catalogs: ReadonlyMap<string, Catalog>
   readonly servers: ReadonlyMap<string, ServerState>
+  readonly routes: ReadonlyMap<string, ModelRoute>
   readonly problems: readonly SnapshotProblem[]
   /** The merged view over the given catalog ids (sorted, known); memoised. */
   view(catalogIds: readonly string[]): CatalogView

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { EventStream, Responder } from '../core/responder.ts'
+import type { ByteStream, EventStream, Responder } from '../core/responder.ts'
 
 /** How answers of one request are written. */
 export interface RespondOptions {
@@ -12,6 +12,12 @@ export interface RespondOptions {
   onHead(status: number): void
   /** Called when the answer turns into a stream that only waits for news. */
   onIdle(): void
+}
+
+const EVENT_STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
 }
 
 /** The only writer of responses: one complete answer or one event stream, and nothing after its end. */
@@ -58,14 +64,14 @@ class HttpResponder implements Responder {
 
   stream(headers: Readonly<Record<string, string>>, { idle = false }: { readonly idle?: boolean } = {}): EventStream {
     if (idle) this.#options.onIdle()
-    const open = this.#begin(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-      ...lowerCase(headers),
-    })
+    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...lowerCase(headers) })
     if (open) this.#response.flushHeaders()
     return new HttpEventStream(this.#response, this.#options, open)
+  }
+
+  bytes(headers: Readonly<Record<string, string>>): ByteStream {
+    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...lowerCase(headers) })
+    return new HttpByteStream(this.#response, open)
   }
 
   #begin(status: number, headers: Readonly<Record<string, string>>): boolean {
@@ -74,6 +80,47 @@ class HttpResponder implements Responder {
     this.#options.onHead(status)
     this.#response.writeHead(status, { ...this.#options.headers, ...lowerCase(headers) })
     return true
+  }
+}
+
+class HttpByteStream implements ByteStream {
+  readonly #response: ServerResponse
+  readonly #listeners: ((byCaller: boolean) => void)[] = []
+  #closed: boolean
+
+  constructor(response: ServerResponse, open: boolean) {
+    this.#response = response
+    this.#closed = !open
+    if (open) response.on('close', () => this.#close(true))
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  write(frames: string | Buffer): boolean {
+    return this.#closed || this.#response.write(frames)
+  }
+
+  end(frames?: string | Buffer): void {
+    if (this.#closed) return
+    this.#close(false)
+    this.#response.end(frames)
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.on('drain', listener)
+  }
+
+  onClose(listener: (byCaller: boolean) => void): void {
+    if (this.#closed) listener(false)
+    else this.#listeners.push(listener)
+  }
+
+  #close(byCaller: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const listener of this.#listeners) listener(byCaller)
   }
 }
 

@@ -15,9 +15,24 @@ export interface Verdict {
   readonly ms: number
 }
 
+/** What a guard says to a piece of a streamed answer: the words that may go out now, or that nothing more may. */
+export type StreamJudgement =
+  | { readonly kind: 'pass'; readonly text: string }
+  | { readonly kind: 'block'; readonly reason: string }
+
+/** Judges one answer while it streams; see StreamGuard in pipeline/facet.ts. */
+export interface GuardStream {
+  push(channel: number, text: string): Promise<StreamJudgement>
+  end(channel: number): Promise<StreamJudgement>
+  call(name: string, args: string): Promise<StreamJudgement>
+  /** What was said so far, other than allow. */
+  verdicts(): readonly Verdict[]
+}
+
 /** Judges the words of a message. An evaluator that fails or is late counts as its own fail mode says. */
 export interface Guard {
   /** Whether anything listens at a hook, so that no lens is built for nothing. */
   active(hook: Hook): boolean
   inspect(hook: Hook, lens: TextLens, signal: AbortSignal): Promise<readonly Verdict[]>
+  openStream(signal: AbortSignal): GuardStream
 }

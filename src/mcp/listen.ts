@@ -2,7 +2,7 @@ import { GatewayError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Identity } from '../core/principal.ts'
 import type { EventStream, Responder } from '../core/responder.ts'
-import type { ItemKind } from '../core/snapshot.ts'
+import type { OfferedKind } from '../core/snapshot.ts'
 import { errorBody, toWireError } from './errors.ts'
 import { notificationBody, resultBody, type Incoming } from './incoming.ts'
 import { STREAM_HEADERS } from './outlet.ts'
@@ -24,7 +24,7 @@ export interface OpenListen {
 export type OpenListens = Set<OpenListen>
 
 /** Which lists a client wants to hear of, by member of `notifications`. */
-const WANTED: Readonly<Record<string, readonly ItemKind[]>> = {
+const WANTED: Readonly<Record<string, readonly OfferedKind[]>> = {
   toolsListChanged: ['tool'],
   promptsListChanged: ['prompt'],
   resourcesListChanged: ['resource', 'template'],

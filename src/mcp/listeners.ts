@@ -2,12 +2,12 @@
 // snapshot wakes a listener when what it is shown of a kind differs, an upstream's own announcement when the upstream's offer is unchanged
 // and the listener is shown something of it (a real change arrives as a snapshot); (3) wake-ups are gathered for a moment, one message per kind.
 import type { Identity } from '../core/principal.ts'
-import type { CatalogItem, CatalogView, Inventory, ItemKind, Snapshot } from '../core/snapshot.ts'
+import type { CatalogItem, CatalogView, Inventory, OfferedKind, Snapshot } from '../core/snapshot.ts'
 import type { McpPolicy } from './contract.ts'
 import type { Upstream, UpstreamChange } from './upstream/contract.ts'
 
 /** The notification of each kind; resources and templates share one. */
-const CHANGE_METHODS: Readonly<Record<ItemKind, string>> = {
+const CHANGE_METHODS: Readonly<Record<OfferedKind, string>> = {
   tool: 'notifications/tools/list_changed',
   prompt: 'notifications/prompts/list_changed',
   resource: 'notifications/resources/list_changed',
@@ -18,7 +18,7 @@ const CHANGE_METHODS: Readonly<Record<ItemKind, string>> = {
 export interface Listener {
   identity(): Identity
   readonly catalog: string | undefined
-  readonly kinds: ReadonlySet<ItemKind>
+  readonly kinds: ReadonlySet<OfferedKind>
   notify(method: string): void
 }
 
@@ -53,7 +53,7 @@ export function createListeners(deps: ListenerDeps): Listeners {
     due.clear()
     for (const [listener, methods] of now) for (const method of methods) if (all.has(listener)) listener.notify(method)
   }
-  const wake = (listener: Listener, kind: ItemKind) => {
+  const wake = (listener: Listener, kind: OfferedKind) => {
     const methods = due.get(listener) ?? new Set()
     due.set(listener, methods.add(CHANGE_METHODS[kind]))
     timer ??= setTimeout(flush, GATHER_MS)
@@ -98,13 +98,13 @@ function viewOf(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, now:
   return snapshot.view(listener.catalog === undefined ? ids : ids.filter((id) => id === listener.catalog))
 }
 
-function visibleTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: ItemKind; now: Date }) {
+function visibleTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: OfferedKind; now: Date }) {
   const view = viewOf(deps, listener, snapshot, about.now)
   return deps.policy.visible(listener.identity().principal, view, about.kind, about.now)
 }
 
 /** What a listener is shown of a kind, as one comparable text. Most listeners share the list of their view, so it is written once. */
-function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: ItemKind; now: Date }): string {
+function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, about: { kind: OfferedKind; now: Date }): string {
   const items = visibleTo(deps, listener, snapshot, about)
   const known = written.get(items)
   if (known !== undefined) return known
@@ -115,20 +115,20 @@ function shownTo(deps: ListenerDeps, listener: Listener, snapshot: Snapshot, abo
 
 const written = new WeakMap<readonly CatalogItem[], string>()
 
-function sees(deps: ListenerDeps, listener: Listener, about: { server: string; kind: ItemKind; now: Date }): boolean {
+function sees(deps: ListenerDeps, listener: Listener, about: { server: string; kind: OfferedKind; now: Date }): boolean {
   return visibleTo(deps, listener, deps.snapshot(), about).some((item) => item.server === about.server)
 }
 
 /** Remembers what upstreams offered, to tell a bare announcement from a change. */
 function createOffers({ upstream, snapshot }: ListenerDeps) {
-  const known = new Map<string, Readonly<Record<ItemKind, string>>>()
+  const known = new Map<string, Readonly<Record<OfferedKind, string>>>()
   const learn = (from: Snapshot) => {
     for (const { id, inventory } of from.servers.values()) if (!known.has(id)) known.set(id, offerOf(inventory))
   }
   learn(snapshot())
   return {
     learn,
-    changedSinceLastTime(server: string): ReadonlySet<ItemKind> {
+    changedSinceLastTime(server: string): ReadonlySet<OfferedKind> {
       const offer = offerOf(upstream(server)?.inventory())
       const before = known.get(server)
       known.set(server, offer)
@@ -137,9 +137,9 @@ function createOffers({ upstream, snapshot }: ListenerDeps) {
   }
 }
 
-const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const KINDS: readonly OfferedKind[] = ['tool', 'prompt', 'resource', 'template']
 
-function offerOf(inventory: Inventory | undefined): Readonly<Record<ItemKind, string>> {
-  const text = (kind: ItemKind) => inventory?.definitions[kind].map(({ digest }) => digest).join() ?? ''
+function offerOf(inventory: Inventory | undefined): Readonly<Record<OfferedKind, string>> {
+  const text = (kind: OfferedKind) => inventory?.definitions[kind].map(({ digest }) => digest).join() ?? ''
   return { tool: text('tool'), prompt: text('prompt'), resource: text('resource'), template: text('template') }
 }

@@ -1,10 +1,10 @@
 import { isJsonObject, type JsonObject } from '../core/json.ts'
-import type { CatalogItem, CatalogView, Era, ItemKind } from '../core/snapshot.ts'
+import type { CatalogItem, CatalogView, Era, OfferedKind } from '../core/snapshot.ts'
 import { inMemberOrder } from './member-order.ts'
 import { META } from './versions.ts'
 
 /** What a list method lists, and the name of the list in its result. */
-export const LISTS: Readonly<Record<string, { readonly kind: ItemKind; readonly member: string }>> = {
+export const LISTS: Readonly<Record<string, { readonly kind: OfferedKind; readonly member: string }>> = {
   'tools/list': { kind: 'tool', member: 'tools' },
   'prompts/list': { kind: 'prompt', member: 'prompts' },
   'resources/list': { kind: 'resource', member: 'resources' },

@@ -1,6 +1,6 @@
 import { GatewayError } from '../core/errors.ts'
 import type { Responder } from '../core/responder.ts'
-import type { ItemKind } from '../core/snapshot.ts'
+import type { OfferedKind } from '../core/snapshot.ts'
 import type { McpRequest } from './contract.ts'
 import { conflictError, errorBody } from './errors.ts'
 import { single } from './classify.ts'
@@ -9,7 +9,7 @@ import type { McpParts } from './parts.ts'
 import { readEventId, type ReplayStream } from './replay.ts'
 import { liveOf, openStream, settle, type Session } from './session.ts'
 
-const ALL_KINDS: ReadonlySet<ItemKind> = new Set(['tool', 'prompt', 'resource'])
+const ALL_KINDS: ReadonlySet<OfferedKind> = new Set(['tool', 'prompt', 'resource'])
 
 /** Serves a GET: the standalone stream of a session, or what a cut stream still owes. Resolves when the connection is over. */
 export async function serveGet(parts: McpParts, session: Session, request: McpRequest, responder: Responder): Promise<void> {

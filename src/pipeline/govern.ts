@@ -5,36 +5,43 @@ import { GatewayError as Failure, toGatewayError } from '../core/errors.ts'
 import type { Report } from '../core/events.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Json } from '../core/json.ts'
+import type { BudgetRule } from '../core/snapshot.ts'
 import type { TextLens } from '../core/text-lens.ts'
-import type { Guard, Hook } from '../guard/guard.ts'
-import type { Ledger, Limiter, LimitRule } from '../metering/contract.ts'
-import type { FacetCall } from './facet.ts'
+import { outputTokens, inputTokens } from '../core/usage.ts'
+import type { Guard, GuardStream, Hook, Verdict } from '../guard/guard.ts'
+import type { Admission, Budgets, Cost, Ledger, Limiter, LimitRule } from '../metering/contract.ts'
+import { entryOf } from './entry-of.ts'
+import type { AttemptFacts, Estimate, FacetCall, Gauge, Road } from './facet.ts'
 
 /** What the road borrows. */
 export interface GovernDeps {
   readonly ledger: Ledger
   readonly limiter: Limiter
-  readonly guard: Guard
+  readonly budgets: Budgets
+  /** The guard of the catalog that decided; absent when it has none. */
+  guard(decision: Decision): Guard | undefined
   /** The counters this exchange must pass. */
   limitRules(exchange: Exchange, decision: Decision): readonly LimitRule[]
+  /** The budgets it is paid from. */
+  budgetRules(exchange: Exchange, decision: Decision): readonly BudgetRule[]
+  /** What an attempt at a provider cost. */
+  cost(attempt: AttemptFacts): Cost
   digest(value: Json): string
   /** Monotonic milliseconds. */
   monotonic(): number
   readonly report: Report
-  /** Hears of every exchange that is over, with its ledger entry. */
+  /** Hears of every attempt that is over, with its ledger entry. */
   ended(exchange: Exchange, entry: Entry): void
 }
 
 /**
- * The road: decide -> limits -> guard -> upstream -> guard -> ledger. Both facets travel it and nothing else opens an upstream.
- * When it returns or throws, the exchange's ledger entry is durable, so the caller may send the last byte.
+ * The road: decide -> limits -> budget -> guard -> upstream -> guard -> ledger. Both facets travel it and nothing else opens an upstream.
+ * When it returns or throws, the exchange's ledger entries are durable, so the caller may send the last byte.
  */
 export async function govern<Answer>(deps: GovernDeps, exchange: Exchange, call: FacetCall<Answer>): Promise<Answer> {
-  const decision = call.decide()
-  const outcome: Outcome<Answer> = await travel(deps, { exchange, call, decision })
-  const entry = toEntry(deps, { exchange, call, decision, outcome })
-  await deps.ledger.record(entry)
-  deps.ended(exchange, entry)
+  const journey = new Journey(deps, exchange, call)
+  const outcome = await journey.travel()
+  await journey.record(outcome)
   if (outcome.error !== undefined) throw outcome.error
   return outcome.answer
 }
@@ -49,121 +56,205 @@ type Outcome<Answer> =
     }
   | { readonly status: EntryStatus; readonly error: Error; readonly code: string; readonly bytes: number }
 
-interface Leg<Answer> {
-  readonly exchange: Exchange
-  readonly call: FacetCall<Answer>
-  readonly decision: Decision
-}
+const NOTHING: Cost = { nanoUsd: 0, priceVersion: null }
 
-async function travel<Answer>(deps: GovernDeps, leg: Leg<Answer>): Promise<Outcome<Answer>> {
-  const { exchange, call, decision } = leg
-  if (decision.outcome !== 'allow') {
-    return { status: 'denied', error: call.refusal(decision), code: decision.reason, bytes: 0 }
+/** One exchange on the road. A class, because one is made for every call: see ARCHITECTURE.md on what is made per call. */
+class Journey<Answer> implements Road {
+  readonly #deps: GovernDeps
+  readonly #exchange: Exchange
+  readonly #call: FacetCall<Answer>
+  readonly #decision: Decision
+  readonly #guard: Guard | undefined
+  #attempts = 0
+  #last: AttemptFacts | undefined
+  /** Nano-dollars of the attempts that others followed. */
+  #spent = 0
+  #admission: Extract<Admission, { admitted: true }> | undefined
+  #settle: ((nanoUsd: number) => void) | undefined
+  #stream: GuardStream | undefined
+  #verdicts: Verdict[] = []
+
+  constructor(deps: GovernDeps, exchange: Exchange, call: FacetCall<Answer>) {
+    this.#deps = deps
+    this.#exchange = exchange
+    this.#call = call
+    this.#decision = call.decide()
+    this.#guard = this.#decision.outcome === 'allow' ? deps.guard(this.#decision) : undefined
   }
-  try {
-    deps.ledger.assertWritable()
-    const admission = deps.limiter.admit(deps.limitRules(exchange, decision))
-    if (!admission.admitted) throw limited(admission.rule, admission.retryAfterSeconds)
-    try {
-      return await openGuarded(deps, leg)
-    } finally {
-      admission.release()
+
+  async travel(): Promise<Outcome<Answer>> {
+    const { outcome, reason } = this.#decision
+    if (outcome !== 'allow') {
+      return { status: 'denied', error: this.#call.refusal(this.#decision), code: reason, bytes: 0 }
     }
-  } catch (error) {
-    return failed(deps, exchange, toGatewayError(error))
+    try {
+      this.#deps.ledger.assertWritable()
+      this.#admit()
+      return await this.#openGuarded()
+    } catch (error) {
+      return this.#failed(toGatewayError(error))
+    }
+  }
+
+  /** Writes the last entry, settles what was reserved, and waits until the ledger has it. */
+  async record(outcome: Outcome<Answer>): Promise<void> {
+    const attempt = this.#last
+    const cost = attempt === undefined ? this.#itemCost(outcome) : attemptCost(this.#deps, attempt)
+    this.#admission?.release(attempt?.usage === undefined ? 0 : inputTokens(attempt.usage) + outputTokens(attempt.usage))
+    this.#settle?.(this.#spent + (cost.nanoUsd ?? 0))
+    const entry = this.#entry({
+      attempt,
+      cost,
+      status: outcome.status,
+      error: outcome.code ?? null,
+      bytes: outcome.bytes,
+      durationMs: this.#deps.monotonic() - this.#exchange.startedAt,
+      verdicts: this.#stream === undefined ? this.#verdicts : [...this.#verdicts, ...this.#stream.verdicts()],
+    })
+    await this.#deps.ledger.record(entry)
+    this.#deps.ended(this.#exchange, entry)
+  }
+
+  retried(attempt: AttemptFacts, error: string): void {
+    const cost = attemptCost(this.#deps, attempt)
+    this.#spent += cost.nanoUsd ?? 0
+    const { bytes, upstreamMs } = attempt
+    const entry = this.#entry({ attempt, cost, status: 'retried', error, bytes, durationMs: upstreamMs, verdicts: [] })
+    this.#deps.ended(this.#exchange, entry)
+    // Entries are durable in order: the last one is waited for, and a failure shows there.
+    this.#deps.ledger.record(entry).catch(() => undefined)
+  }
+
+  attempted(attempt: AttemptFacts): void {
+    this.#last = attempt
+  }
+
+  guardStream(): GuardStream | undefined {
+    if (this.#guard === undefined || !(this.#guard.active('response') || this.#guard.active('call'))) return undefined
+    this.#stream = this.#guard.openStream(this.#exchange.signal)
+    return this.#stream
+  }
+
+  #entry(parts: Omit<Parameters<typeof entryOf>[0], 'exchange' | 'call' | 'decision' | 'number' | 'digest'>): Entry {
+    this.#attempts += 1
+    return entryOf({
+      ...parts,
+      exchange: this.#exchange,
+      call: this.#call,
+      decision: this.#decision,
+      number: this.#attempts,
+      digest: this.#deps.digest,
+    })
+  }
+
+  #admit(): void {
+    const { limiter, budgets } = this.#deps
+    const limits = this.#deps.limitRules(this.#exchange, this.#decision)
+    const paidFrom = this.#deps.budgetRules(this.#exchange, this.#decision)
+    const estimate = this.#estimate(limits.length + paidFrom.length > 0)
+    const admission = limiter.admit(limits, estimate.tokens)
+    if (!admission.admitted) throw limited(admission.rule, admission.retryAfterSeconds)
+    this.#admission = admission
+    if (this.#call.admitted !== undefined && limits.length > 0) this.#call.admitted(gaugesOf(limiter, limits))
+    if (paidFrom.length === 0) return
+    const { identity, session, at } = this.#exchange
+    const reservation = budgets.reserve(paidFrom, { identity, session, at }, estimate.nanoUsd ?? 0)
+    if (!reservation.granted) throw exhausted(reservation.budget, reservation.retryAfterSeconds)
+    this.#settle = (nanoUsd) => reservation.settle(nanoUsd)
+  }
+
+  #estimate(isWanted: boolean): Estimate {
+    if (!isWanted || this.#call.estimate === undefined) return { tokens: 0, nanoUsd: this.#decision.item?.priceNanoUsd ?? 0 }
+    return this.#call.estimate(this.#decision)
+  }
+
+  async #openGuarded(): Promise<Outcome<Answer>> {
+    const call = this.#call
+    await this.#judge('request', () => call.requestText())
+    const answer = await call.open(this.#decision, this)
+    const facts = call.facts(answer)
+    if (facts.attempt !== undefined) this.#last = facts.attempt
+    if (this.#guard !== undefined && this.#stream === undefined) await this.#judgeAnswer(answer)
+    return { status: facts.status, answer, bytes: facts.bytes, ...(facts.error === undefined ? {} : { code: facts.error }) }
+  }
+
+  async #judgeAnswer(answer: Answer): Promise<void> {
+    const call = this.#call
+    await this.#judge('response', () => call.responseText?.(answer))
+    if (this.#guard?.active('call') !== true) return
+    for (const { lens } of call.proposedCalls?.(answer) ?? []) await this.#judge('call', () => lens)
+  }
+
+  async #judge(hook: Hook, lens: () => TextLens | undefined): Promise<void> {
+    if (this.#guard?.active(hook) !== true) return
+    const words = lens()
+    if (words === undefined) return
+    const { timings, signal } = this.#exchange
+    const started = this.#deps.monotonic()
+    const verdicts = await this.#guard.inspect(hook, words, signal)
+    timings.guardMs += this.#deps.monotonic() - started
+    this.#verdicts.push(...verdicts)
+    const blocked = verdicts.find((verdict) => verdict.action === 'block')
+    if (blocked === undefined) return
+    const reason = blocked.reason === undefined ? '' : `: ${blocked.reason}`
+    throw new Failure('guard_blocked', `blocked by ${blocked.evaluator}${reason}`)
+  }
+
+  #failed(error: GatewayError): Outcome<Answer> {
+    if (error.code === 'internal')
+      this.#deps.report({ type: 'internal-error', exchange: this.#exchange.id, error: error.cause ?? error })
+    return { status: STATUS_OF[error.code] ?? 'error', error, code: error.code, bytes: 0 }
+  }
+
+  /** A call is charged when the upstream did it, also when it answered with a tool error; what never reached it costs nothing. */
+  #itemCost({ status, code }: Outcome<Answer>): Cost {
+    const price = this.#decision.item?.priceNanoUsd
+    const priceVersion = price === undefined ? null : this.#exchange.snapshot.revision
+    if (!isCharged(status, code, this.#exchange.timings.upstreamMs) || this.#call.kind === 'model')
+      return { nanoUsd: 0, priceVersion }
+    return { nanoUsd: price ?? null, priceVersion }
   }
 }
 
-async function openGuarded<Answer>(deps: GovernDeps, { exchange, call, decision }: Leg<Answer>): Promise<Outcome<Answer>> {
-  await judge(deps, exchange, 'request', () => call.requestText())
-  const answer = await call.open(decision)
-  await judge(deps, exchange, 'response', () => call.responseText(answer))
-  const facts = call.facts(answer)
-  return { status: facts.status, answer, bytes: facts.bytes, ...(facts.error === undefined ? {} : { code: facts.error }) }
+/** An attempt the provider cannot have worked on cost nothing; one whose price is not known cost an unknown sum. */
+function attemptCost(deps: GovernDeps, attempt: AttemptFacts): Cost {
+  return attempt.usage === undefined ? NOTHING : deps.cost(attempt)
 }
 
-async function judge(deps: GovernDeps, exchange: Exchange, hook: Hook, lens: () => TextLens): Promise<void> {
-  if (!deps.guard.active(hook)) return
-  const started = deps.monotonic()
-  const verdicts = await deps.guard.inspect(hook, lens(), exchange.signal)
-  exchange.timings.guardMs += deps.monotonic() - started
-  const blocked = verdicts.find((verdict) => verdict.action === 'block')
-  if (blocked !== undefined)
-    throw new Failure(
-      'guard_blocked',
-      `blocked by ${blocked.evaluator}${blocked.reason === undefined ? '' : `: ${blocked.reason}`}`,
-    )
+function gaugesOf(limiter: Limiter, rules: readonly LimitRule[]): Gauge[] {
+  return rules.flatMap((rule): Gauge[] => {
+    if (rule.kind === 'concurrent') return []
+    const { used, resetMs } = limiter.peek(rule)
+    return [
+      { kind: rule.kind === 'rate' ? 'requests' : 'tokens', limit: rule.max, remaining: Math.max(0, rule.max - used), resetMs },
+    ]
+  })
 }
 
 function limited(rule: LimitRule, retryAfterSeconds: number): GatewayError {
-  const code = rule.kind === 'rate' ? 'rate_limited' : 'concurrency_limited'
+  const code = rule.kind === 'concurrent' ? 'concurrency_limited' : 'rate_limited'
   return new Failure(code, `limit reached: ${rule.label}; try again in ${retryAfterSeconds} s`, {
     retryAfterSeconds,
     details: { limit: rule.label },
   })
 }
 
+function exhausted(budget: BudgetRule, retryAfterSeconds: number): GatewayError {
+  const dollars = (budget.nanoUsd / 1e9).toString()
+  const whom = budget.by === 'catalog' ? `catalog "${budget.catalog}"` : `this ${budget.by} on catalog "${budget.catalog}"`
+  const period = budget.per === 'total' ? 'in total' : `per ${budget.per}`
+  return new Failure('budget_exceeded', `the budget of ${whom}, ${dollars} USD ${period}, does not cover this call`, {
+    retryAfterSeconds,
+    details: { budget: budget.id },
+  })
+}
+
 const STATUS_OF: Partial<Record<GatewayError['code'], EntryStatus>> = {
   rate_limited: 'limited',
   concurrency_limited: 'limited',
+  budget_exceeded: 'limited',
   guard_blocked: 'blocked',
   abandoned: 'abandoned',
-}
-
-function failed<Answer>(deps: GovernDeps, exchange: Exchange, error: GatewayError): Outcome<Answer> {
-  if (error.code === 'internal') deps.report({ type: 'internal-error', exchange: exchange.id, error: error.cause ?? error })
-  return { status: STATUS_OF[error.code] ?? 'error', error, code: error.code, bytes: 0 }
-}
-
-function toEntry<Answer>(
-  deps: GovernDeps,
-  { exchange, call, decision, outcome }: Leg<Answer> & { outcome: Outcome<Answer> },
-): Entry {
-  const { principal } = exchange.identity
-  const { timings } = exchange
-  const { item, rule } = decision
-  const durationMs = deps.monotonic() - exchange.startedAt
-  const price = item?.priceNanoUsd
-  return {
-    id: exchange.id,
-    attempt: 1,
-    at: exchange.at,
-    kind: call.kind,
-    method: exchange.method,
-    issuer: principal.issuer,
-    subject: principal.subject,
-    principalKind: principal.kind,
-    org: principal.org ?? null,
-    team: principal.team ?? null,
-    project: principal.project ?? null,
-    agent: principal.agent ?? null,
-    user: principal.user ?? null,
-    session: exchange.session,
-    catalog: item?.catalog ?? null,
-    revision: exchange.snapshot.revision,
-    decision: decision.outcome,
-    reason: decision.reason,
-    rule: rule === undefined ? null : `${rule.file}:${rule.line}`,
-    server: item?.server ?? null,
-    target: call.target.slice(0, 512),
-    upstreamTarget: item?.definition.name ?? null,
-    definitionDigest: item?.definition.digest ?? null,
-    argumentsDigest: call.args === undefined ? null : deps.digest(call.args),
-    status: outcome.status,
-    error: outcome.code ?? null,
-    era: exchange.era,
-    traceId: exchange.trace.traceId,
-    durationMs,
-    gatewayMs: Math.max(0, durationMs - timings.queueMs - timings.guardMs - timings.upstreamMs),
-    queueMs: timings.queueMs,
-    guardMs: timings.guardMs,
-    upstreamMs: timings.upstreamMs,
-    requestBytes: exchange.requestBytes,
-    responseBytes: outcome.bytes,
-    nanoUsd: isCharged(outcome, timings) ? (price ?? null) : 0,
-    priceVersion: price === undefined ? null : exchange.snapshot.revision,
-    labels: item?.labels === undefined ? null : JSON.stringify(item.labels),
-  }
 }
 
 /** Ways to fail before the upstream does anything, its own refusals to be called among them. */
@@ -178,11 +269,7 @@ const NOT_SERVED: ReadonlySet<string> = new Set<GatewayError['code']>([
   'upstream_unavailable',
 ])
 
-/** A call is charged when the upstream did it, also when it answered with a tool error; what never reached it costs nothing. */
-function isCharged(
-  { status, code }: { readonly status: EntryStatus; readonly code?: string },
-  { upstreamMs }: Exchange['timings'],
-): boolean {
+function isCharged(status: EntryStatus, code: string | undefined, upstreamMs: number): boolean {
   if (status === 'blocked') return upstreamMs > 0 // an answer that was blocked was worked for
   if (code !== undefined && NOT_SERVED.has(code)) return false
   return status === 'ok' || status === 'tool_error' || status === 'abandoned' || status === 'error'

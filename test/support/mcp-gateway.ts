@@ -170,7 +170,11 @@ function createRoad(entries: Travelled[]): McpDeps['govern'] {
       throw call.refusal(decision)
     }
     try {
-      const answer = await call.open(decision)
+      const answer = await call.open(decision, {
+        retried: () => undefined,
+        attempted: () => undefined,
+        guardStream: () => undefined,
+      })
       entries.push({ ...line, status: call.facts(answer).status })
       return answer
     } catch (error) {

@@ -79,6 +79,9 @@ function toResponder(response: ServerResponse): Responder {
       response.flushHeaders()
       return toEventStream(response)
     },
+    bytes() {
+      throw new Error('the MCP facet writes no bytes of its own')
+    },
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CatalogItem, Era, Inventory, ItemKind, ServerStatus } from '../../core/snapshot.ts'
+import type { CatalogItem, Era, Inventory, OfferedKind, ServerStatus } from '../../core/snapshot.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { Timings, TraceContext } from '../../core/exchange.ts'
 
@@ -83,7 +83,7 @@ export interface HeldCall {
 /** What changed about an upstream. `announced`: kinds the upstream itself said had changed. */
 export interface UpstreamChange {
   readonly server: string
-  readonly announced: ReadonlySet<ItemKind>
+  readonly announced: ReadonlySet<OfferedKind>
 }
 
 /** One registered upstream: pool, era, breaker, health and last good list behind one face. */

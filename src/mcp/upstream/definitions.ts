@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { Definition, DroppedDefinition, ItemKind } from '../../core/snapshot.ts'
+import type { Definition, DroppedDefinition, OfferedKind } from '../../core/snapshot.ts'
 import { digestOf } from '../../lib/canonical-json.ts'
 import { headerDeclarations } from '../param-headers.ts'
 
@@ -21,12 +21,17 @@ const MAX_URI = 8_192
 const MAX_DEPTH = 64
 /** Refusals remembered one by one; the rest is only counted, so that a flood costs nothing. */
 const MAX_DROPPED = 100
-const NAME_MEMBER: Readonly<Record<ItemKind, string>> = { tool: 'name', prompt: 'name', resource: 'uri', template: 'uriTemplate' }
+const NAME_MEMBER: Readonly<Record<OfferedKind, string>> = {
+  tool: 'name',
+  prompt: 'name',
+  resource: 'uri',
+  template: 'uriTemplate',
+}
 // C0, DEL, C1, and the line and paragraph separators
 const CONTROL = /[\p{Cc}\u2028\u2029]/u
 
 /** Sorts what a server listed into what is served and what is not. The first of two equal names wins. */
-export function siftDefinitions(kind: ItemKind, server: string, items: readonly Json[], bounds: DefinitionBounds): Sifted {
+export function siftDefinitions(kind: OfferedKind, server: string, items: readonly Json[], bounds: DefinitionBounds): Sifted {
   const kept = new Map<string, Definition>()
   const dropped: DroppedDefinition[] = []
   let more = 0
@@ -50,7 +55,7 @@ export function siftDefinitions(kind: ItemKind, server: string, items: readonly 
   return { kept: [...kept.values()], dropped }
 }
 
-function problemOf(kind: ItemKind, name: string, item: JsonObject, bounds: DefinitionBounds): string | undefined {
+function problemOf(kind: OfferedKind, name: string, item: JsonObject, bounds: DefinitionBounds): string | undefined {
   const max = kind === 'tool' || kind === 'prompt' ? MAX_NAME : MAX_URI
   if (name === '') return 'its name is empty'
   if (name.length > max) return `its name is longer than ${max} characters`

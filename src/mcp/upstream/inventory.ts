@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from '../../config/server.ts'
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json } from '../../core/json.ts'
-import type { Definition, DroppedDefinition, Inventory, ItemKind } from '../../core/snapshot.ts'
+import type { Definition, DroppedDefinition, Inventory, OfferedKind } from '../../core/snapshot.ts'
 import type { Caller, Connection } from './contract.ts'
 import { siftDefinitions, type Sifted } from './definitions.ts'
 
@@ -18,14 +18,14 @@ export interface FetchOptions {
   /** The last good inventory: kinds that are not asked for are taken from it. */
   readonly previous?: Inventory | undefined
   /** Absent: every kind. */
-  readonly kinds?: ReadonlySet<ItemKind> | undefined
+  readonly kinds?: ReadonlySet<OfferedKind> | undefined
   readonly signal: AbortSignal
 }
 
 /** Every kind, in the order lists are fetched. */
-const ITEM_KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+const ITEM_KINDS: readonly OfferedKind[] = ['tool', 'prompt', 'resource', 'template']
 
-const LISTS: Readonly<Record<ItemKind, { readonly capability: string; readonly method: string; readonly member: string }>> = {
+const LISTS: Readonly<Record<OfferedKind, { readonly capability: string; readonly method: string; readonly member: string }>> = {
   tool: { capability: 'tools', method: 'tools/list', member: 'tools' },
   prompt: { capability: 'prompts', method: 'prompts/list', member: 'prompts' },
   resource: { capability: 'resources', method: 'resources/list', member: 'resources' },
@@ -60,7 +60,7 @@ export async function fetchInventory(options: FetchOptions): Promise<Inventory> 
   }
 }
 
-async function fetchList(kind: ItemKind, options: FetchOptions, caller: Caller): Promise<Json[]> {
+async function fetchList(kind: OfferedKind, options: FetchOptions, caller: Caller): Promise<Json[]> {
   const { capability, method, member } = LISTS[kind]
   const { server, connection, bounds } = options
   const items: Json[] = []
@@ -108,7 +108,7 @@ function toListCaller(signal: AbortSignal, timeoutMs: number): Caller {
 
 /** A definition whose bytes differ between two inventories, or that is in one only (`before` or `after` is then empty). */
 export interface DefinitionChange {
-  readonly kind: ItemKind
+  readonly kind: OfferedKind
   readonly name: string
   readonly before: string
   readonly after: string

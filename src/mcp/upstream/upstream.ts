@@ -2,7 +2,7 @@ import type { Server } from '../../config/server.ts'
 import { GatewayError, toGatewayError } from '../../core/errors.ts'
 import type { Report } from '../../core/events.ts'
 import type { JsonObject } from '../../core/json.ts'
-import type { CatalogItem, Inventory, ItemKind, ServerStatus } from '../../core/snapshot.ts'
+import type { CatalogItem, Inventory, OfferedKind, ServerStatus } from '../../core/snapshot.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import { createGatekeeper, type Gatekeeper } from './admission.ts'
 import type { Caller, SendOptions, Upstream, UpstreamChange, UpstreamRequest, UpstreamStep } from './contract.ts'
@@ -38,7 +38,7 @@ const HTTP_IDLE_MS = 300_000
 const MAX_CONNECTIONS = 1_000
 const LOST = { minMs: 200, maxMs: 30_000 }
 const CALM_MS = 60_000
-const KINDS: Readonly<Record<string, readonly ItemKind[]>> = {
+const KINDS: Readonly<Record<string, readonly OfferedKind[]>> = {
   'notifications/tools/list_changed': ['tool'],
   'notifications/prompts/list_changed': ['prompt'],
   'notifications/resources/list_changed': ['resource', 'template'],
@@ -57,7 +57,7 @@ class RegisteredUpstream implements Upstream {
   readonly #pool: ConnectionPool
   readonly #gate: Gatekeeper
   readonly #watches: Watches
-  readonly #refresher: Refresher<ItemKind>
+  readonly #refresher: Refresher<OfferedKind>
   readonly #closing = new AbortController()
   readonly #sweeper: NodeJS.Timeout
   #listeners: ((change: UpstreamChange) => void)[] = []
@@ -186,7 +186,7 @@ class RegisteredUpstream implements Upstream {
     this.#refresher.soon(0)
   }
 
-  async #fetch(kinds: ReadonlySet<ItemKind>, notices: ReadonlySet<ItemKind>): Promise<void> {
+  async #fetch(kinds: ReadonlySet<OfferedKind>, notices: ReadonlySet<OfferedKind>): Promise<void> {
     // A child that was ended for idleness is not started again just to be asked.
     const asleep =
       this.#config.type === 'stdio' && this.#inventory !== undefined && this.#status.state === 'ready' && !this.#pool.has(SHARED)
@@ -201,7 +201,7 @@ class RegisteredUpstream implements Upstream {
   }
 
   /** A session that ended in the meantime is no reason to call the server down. */
-  async #listSafely(kinds: ReadonlySet<ItemKind>): Promise<Inventory> {
+  async #listSafely(kinds: ReadonlySet<OfferedKind>): Promise<Inventory> {
     try {
       return await this.#list(kinds)
     } catch (error) {
@@ -210,7 +210,7 @@ class RegisteredUpstream implements Upstream {
     }
   }
 
-  async #list(kinds: ReadonlySet<ItemKind>): Promise<Inventory> {
+  async #list(kinds: ReadonlySet<OfferedKind>): Promise<Inventory> {
     const { connection, release } = await this.#pool.lease(SHARED, this.#closing.signal)
     try {
       const fetched = fetchInventory({
@@ -231,7 +231,7 @@ class RegisteredUpstream implements Upstream {
     }
   }
 
-  #learned(inventory: Inventory, notices: ReadonlySet<ItemKind>): void {
+  #learned(inventory: Inventory, notices: ReadonlySet<OfferedKind>): void {
     const { report } = this.#deps
     const before = this.#inventory
     const changes = before ? definitionChanges(before, inventory) : []
@@ -245,7 +245,7 @@ class RegisteredUpstream implements Upstream {
   }
 
   /** Returns whether listeners were told. */
-  #setState(next: Pick<ServerStatus, 'state' | 'reason' | 'era'>, notices: ReadonlySet<ItemKind> = new Set()): boolean {
+  #setState(next: Pick<ServerStatus, 'state' | 'reason' | 'era'>, notices: ReadonlySet<OfferedKind> = new Set()): boolean {
     const { state, reason, era } = this.#status
     const stateChanged = next.state !== state
     if (!stateChanged && next.reason === reason && (next.era ?? era) === era) return false
@@ -268,7 +268,7 @@ class RegisteredUpstream implements Upstream {
     })
   }
 
-  #tell(announced: ReadonlySet<ItemKind>): void {
+  #tell(announced: ReadonlySet<OfferedKind>): void {
     for (const listener of this.#listeners) listener({ server: this.id, announced })
   }
 

@@ -6,7 +6,7 @@ import type { EventStream, Responder } from '../../../src/core/responder.ts'
 import { isJsonType, readAccept } from '../../../src/mcp/accept.ts'
 import { dressResult } from '../../../src/mcp/dress.ts'
 import { relayError, toWireError } from '../../../src/mcp/errors.ts'
-import { createLens } from '../../../src/mcp/lens.ts'
+import { createLens } from '../../../src/pipeline/words.ts'
 import { createModernOutlet } from '../../../src/mcp/outlet.ts'
 import { createReplayStream, readEventId } from '../../../src/mcp/replay.ts'
 import { cutText, shortenResult } from '../../../src/mcp/shorten.ts'
@@ -249,6 +249,9 @@ describe('a late answer', () => {
     const responder: Responder = {
       send: (status) => void sent.push(status),
       stream: () => stream,
+      bytes: () => {
+        throw new Error('no bytes here')
+      },
       started: false,
       signal: new AbortController().signal,
     }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { JsonObject } from '../../../src/core/json.ts'
-import type { ItemKind, Snapshot } from '../../../src/core/snapshot.ts'
+import type { OfferedKind, Snapshot } from '../../../src/core/snapshot.ts'
 import { createListeners } from '../../../src/mcp/listeners.ts'
 import { decide, eligible, visible } from '../../../src/policy/decide.ts'
 import { conditionOf, identityOf, snapshotOf } from '../../support/mcp-catalog.ts'
@@ -33,7 +33,7 @@ function listen(snapshot: Snapshot) {
     now: () => new Date(0),
   })
   const heard: Record<string, string[]> = {}
-  const add = (name: string, team: string, kinds: readonly ItemKind[] = ['tool', 'prompt']) => {
+  const add = (name: string, team: string, kinds: readonly OfferedKind[] = ['tool', 'prompt']) => {
     heard[name] = []
     return listeners.add({
       identity: () => identityOf(team, name),

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest'
 import type { Decision } from '../../../src/core/decision.ts'
 import type { Entry } from '../../../src/core/entry.ts'
 import { GatewayError } from '../../../src/core/errors.ts'
+import { NO_TOKENS } from '../../../src/core/usage.ts'
 import type { Exchange } from '../../../src/core/exchange.ts'
-import type { CatalogItem, CatalogView, Snapshot } from '../../../src/core/snapshot.ts'
+import type { BudgetRule, CatalogItem, CatalogView, Snapshot } from '../../../src/core/snapshot.ts'
+import type { Guard } from '../../../src/guard/guard.ts'
 import { govern, type GovernDeps } from '../../../src/pipeline/govern.ts'
-import type { FacetCall } from '../../../src/pipeline/facet.ts'
+import type { AttemptFacts, FacetCall } from '../../../src/pipeline/facet.ts'
 
 const rule = { file: 'catalogs/a.json', line: 3, column: 1, path: '$.tools[0]' }
 const item = {
@@ -41,6 +43,16 @@ function exchange(): Exchange {
   }
 }
 
+function guardThat(inspect: Guard['inspect']): Guard {
+  return {
+    active: () => true,
+    inspect,
+    openStream: () => {
+      throw new Error('no stream here')
+    },
+  }
+}
+
 function road(over: Partial<GovernDeps> = {}) {
   const entries: Entry[] = []
   const steps: string[] = []
@@ -60,15 +72,19 @@ function road(over: Partial<GovernDeps> = {}) {
         steps.push('limits')
         return { admitted: true, release: () => steps.push('release') }
       },
-      peek: () => ({ used: 0 }),
+      peek: () => ({ used: 0, resetMs: 0 }),
     },
-    guard: {
-      active: () => true,
-      inspect: async (hook) => {
+    budgets: {
+      reserve: () => ({ granted: true, settle: (nanoUsd) => steps.push(`settle ${nanoUsd}`) }),
+      balance: () => ({ spent: 0, reserved: 0 }),
+    },
+    guard: () =>
+      guardThat(async (hook) => {
         steps.push(`guard ${hook}`)
         return []
-      },
-    },
+      }),
+    budgetRules: () => [],
+    cost: ({ usage }) => ({ nanoUsd: (usage?.output ?? 0) * 10, priceVersion: 'table#m' }),
     limitRules: () => [],
     digest: () => 'sha256:args',
     monotonic: () => 5,
@@ -141,7 +157,10 @@ describe('govern', () => {
   it('an exchange over a limit is told when to come back and opens nothing', async () => {
     const limitRule = { key: 'k', kind: 'rate' as const, max: 1, label: 'catalog "a": 1 call per minute' }
     const { deps, entries } = road({
-      limiter: { admit: () => ({ admitted: false, rule: limitRule, retryAfterSeconds: 42 }), peek: () => ({ used: 1 }) },
+      limiter: {
+        admit: () => ({ admitted: false, rule: limitRule, retryAfterSeconds: 42 }),
+        peek: () => ({ used: 1, resetMs: 0 }),
+      },
     })
 
     const failure = await govern(
@@ -156,7 +175,7 @@ describe('govern', () => {
 
   it('a block by the guard before the upstream costs nothing', async () => {
     const verdict = { action: 'block' as const, evaluator: 'secrets', version: '1', finos: [], ms: 1 }
-    const { deps, entries } = road({ guard: { active: () => true, inspect: async () => [verdict] } })
+    const { deps, entries } = road({ guard: () => guardThat(async () => [verdict]) })
 
     await expect(
       govern(
@@ -193,7 +212,7 @@ describe('govern', () => {
   it('an answer that is blocked is charged, since the upstream has worked', async () => {
     const verdict = { action: 'block' as const, evaluator: 'secrets', version: '1', finos: [], ms: 1 }
     const { deps, entries } = road({
-      guard: { active: () => true, inspect: async (hook) => (hook === 'response' ? [verdict] : []) },
+      guard: () => guardThat(async (hook) => (hook === 'response' ? [verdict] : [])),
     })
     const visit = exchange()
     const opened = call(allowed, async () => {
@@ -258,5 +277,90 @@ describe('govern', () => {
         call(allowed, async () => 'done'),
       ),
     ).rejects.toMatchObject({ code: 'ledger_unavailable' })
+  })
+
+  const attempt: AttemptFacts = {
+    at: 2_000,
+    provider: 'openai',
+    model: 'gpt-x',
+    priceAs: 'gpt-x',
+    stream: false,
+    upstreamMs: 3,
+    bytes: 9,
+    usage: { ...NO_TOKENS, input: 5, output: 7, source: 'provider' },
+    dropped: ['seed'],
+  }
+  const budget: BudgetRule = { id: 'a#0', catalog: 'a', nanoUsd: 1_000_000, per: 'month', by: 'catalog', rule }
+
+  it('writes one entry per attempt, each with its own provider, usage and cost', async () => {
+    const settled: number[] = []
+    const { deps, entries } = road({
+      budgetRules: () => [budget],
+      budgets: {
+        reserve: () => ({ granted: true, settle: (nanoUsd) => settled.push(nanoUsd) }),
+        balance: () => ({ spent: 0, reserved: 0 }),
+      },
+    })
+    const base = call(allowed, async () => 'done')
+    const model: FacetCall<string> = {
+      ...base,
+      kind: 'model',
+      open: async (_decision, given) => {
+        given.retried({ ...attempt, provider: 'azure', usage: { ...attempt.usage!, output: 1 } }, 'upstream_timeout')
+        return 'done'
+      },
+      facts: () => ({ status: 'ok', bytes: 9, attempt }),
+    }
+
+    await govern(deps, exchange(), model)
+
+    expect(entries).toMatchObject([
+      { attempt: 1, status: 'retried', error: 'upstream_timeout', provider: 'azure', nanoUsd: 10, outputTokens: 1 },
+      {
+        attempt: 2,
+        status: 'ok',
+        provider: 'openai',
+        model: 'gpt-x',
+        nanoUsd: 70,
+        inputTokens: 5,
+        outputTokens: 7,
+        dropped: 'seed',
+      },
+    ])
+    expect(settled).toEqual([80])
+  })
+
+  it('a budget that does not cover the call refuses it before the upstream', async () => {
+    const { deps, steps, entries } = road({
+      budgetRules: () => [budget],
+      budgets: {
+        reserve: () => ({ granted: false, budget, retryAfterSeconds: 60 }),
+        balance: () => ({ spent: 0, reserved: 0 }),
+      },
+    })
+
+    await expect(
+      govern(
+        deps,
+        exchange(),
+        call(allowed, async () => 'done', steps),
+      ),
+    ).rejects.toMatchObject({ code: 'budget_exceeded', retryAfterSeconds: 60 })
+
+    expect(steps).not.toContain('upstream')
+    expect(entries).toMatchObject([{ status: 'limited', error: 'budget_exceeded', nanoUsd: 0 }])
+  })
+
+  it('an attempt whose price is not known is flagged and has no price, never zero', async () => {
+    const { deps, entries } = road({ cost: () => ({ nanoUsd: null, priceVersion: null }) })
+    const model: FacetCall<string> = {
+      ...call(allowed, async () => 'done'),
+      kind: 'model',
+      facts: () => ({ status: 'ok', bytes: 9, attempt: { ...attempt, usage: { ...attempt.usage!, source: 'estimated' } } }),
+    }
+
+    await govern(deps, exchange(), model)
+
+    expect(entries).toMatchObject([{ nanoUsd: null, flags: 'unpriced,estimated', usageSource: 'estimated' }])
   })
 })

@@ -1,0 +1,366 @@
+import type { Decision } from '../core/decision.ts'
+import { GatewayError } from '../core/errors.ts'
+import type { Exchange } from '../core/exchange.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Identity } from '../core/principal.ts'
+import type { Responder } from '../core/responder.ts'
+import type { CatalogView, Snapshot } from '../core/snapshot.ts'
+import type { TextLens } from '../core/text-lens.ts'
+import type { InFlight } from '../lib/in-flight.ts'
+import { parseStrictJson } from '../lib/strict-json.ts'
+import type { AnswerFacts, Estimate, FacetCall, Gauge, Road } from '../pipeline/facet.ts'
+import { createLens } from '../pipeline/words.ts'
+import { conditionFacts } from './conditions.ts'
+import type { LlmDeps, LlmHttpRequest } from './contract.ts'
+import { toDialectError } from './errors.ts'
+import { newId } from './ids.ts'
+import type { ChatRequest } from './middle.ts'
+import { proposalsOf } from './proposals.ts'
+import { type Door, type ModelRequest, readRequest } from './request.ts'
+import { Delivery } from './run/delivery.ts'
+import { roughTokens } from './run/estimate.ts'
+import { type ModelAnswer, run } from './run/run.ts'
+import type { ModelVisit } from './run/visit.ts'
+import type { SignatureMemory } from './signature.ts'
+
+/** What the facet keeps while it runs. */
+export interface LlmParts {
+  readonly deps: LlmDeps
+  readonly signatures: SignatureMemory
+  readonly active: InFlight<object, Active>
+}
+
+/** An answer under way. */
+export interface Active {
+  readonly controller: AbortController
+  readonly identity: Identity
+}
+
+/** Takes one request down the road and answers it. Throws what the caller is to be told, when nothing was sent yet. */
+export async function runCall(parts: LlmParts, door: Door, http: LlmHttpRequest, responder: Responder): Promise<void> {
+  const call = new ModelCall(parts, door, http, responder)
+  parts.active.set(call, call)
+  try {
+    await call.answer()
+  } finally {
+    call.over()
+    parts.active.delete(call)
+  }
+}
+
+const KEEP_ALIVE_MIN_MS = 1_000
+const DEFAULT_OUTPUT = 4_096
+/** Headers of the caller that belong to a dialect and reach a provider of the same one unchanged. */
+const PASSED = ['anthropic-version', 'anthropic-beta', 'openai-beta'] as const
+
+/** One request on its way; the facet call of the road. */
+class ModelCall implements FacetCall<ModelAnswer>, Active {
+  readonly kind = 'model'
+  readonly target: string
+  readonly controller = new AbortController()
+  readonly #parts: LlmParts
+  readonly #http: LlmHttpRequest
+  readonly #responder: Responder
+  readonly #exchange: Exchange
+  readonly #view: CatalogView
+  readonly #snapshot: Snapshot
+  #request: ModelRequest
+  #facts: JsonObject | undefined
+  #visit: ModelVisit | undefined
+  #gauges: readonly Gauge[] = []
+  #keepAlive: NodeJS.Timeout | undefined
+  #dropped: readonly string[] = []
+  #attemptAt = 0
+  /** The guard changed words of the answer. */
+  #isChanged = false
+
+  constructor(parts: LlmParts, door: Door, http: LlmHttpRequest, responder: Responder) {
+    const { deps } = parts
+    this.#parts = parts
+    this.#http = http
+    this.#responder = responder
+    this.#request = readRequest(door, http)
+    this.target = this.#request.model
+    this.#snapshot = deps.snapshot()
+    const eligible = deps.policy.eligible(http.identity.principal, this.#snapshot, deps.now())
+    if (eligible.length === 0) throw new GatewayError('forbidden', 'no catalog of this gateway is for you; ask its administrator')
+    this.#view = this.#snapshot.view(eligible)
+    this.#exchange = this.#toExchange()
+    responder.signal.addEventListener('abort', () => this.controller.abort(), { once: true })
+  }
+
+  get identity(): Identity {
+    return this.#http.identity
+  }
+
+  async answer(): Promise<void> {
+    let answer: ModelAnswer
+    try {
+      answer = await this.#parts.deps.govern(this.#exchange, this)
+    } catch (error) {
+      return this.#failed(error)
+    }
+    if (answer.kind === 'abandoned') return
+    if (answer.kind === 'whole') return this.#sendWhole(answer)
+    this.#endStream(answer)
+  }
+
+  over(): void {
+    clearInterval(this.#keepAlive)
+  }
+
+  decide(): Decision {
+    const { deps } = this.#parts
+    return deps.policy.decide({
+      principal: this.identity.principal,
+      snapshot: this.#snapshot,
+      action: 'call',
+      target: { kind: 'model', name: this.target },
+      request: this.#conditions(),
+      now: deps.now(),
+    })
+  }
+
+  estimate({ item }: Decision): Estimate {
+    const { prices } = this.#parts.deps
+    const targets = (item?.model?.route.targets ?? []).filter(({ enabled }) => enabled)
+    const [first] = targets
+    const input = roughTokens(this.#request.bytes.length)
+    const most = first === undefined ? undefined : prices.maxOutputTokens(first)
+    const output = this.#request.maxOutput ?? Math.min(most ?? DEFAULT_OUTPUT, DEFAULT_OUTPUT)
+    const costs = targets.map((target) => prices.estimate(target, input, output)).filter((cost) => cost !== null)
+    return { tokens: input + output, nanoUsd: costs.length === 0 ? null : Math.max(...costs) }
+  }
+
+  admitted(gauges: readonly Gauge[]): void {
+    this.#gauges = gauges
+  }
+
+  requestText(): TextLens {
+    const { bounds } = this.#parts.deps
+    // Two members of one name would let the guard read one and the provider another.
+    const { value } = strictly(() =>
+      parseStrictJson(this.#request.bytes.toString('utf8'), { depth: bounds.jsonDepth, nodes: bounds.jsonNodes }),
+    )
+    const json = value as JsonObject // the same text was parsed as an object before
+    const lens = createLens(json, this.#request.door.dialect.requestWords)
+    return {
+      parts: lens.parts,
+      replace: (path, text) => {
+        lens.replace(path, text)
+        this.#request = { ...this.#request, json, bytes: Buffer.from(JSON.stringify(json)) }
+      },
+    }
+  }
+
+  async open(decision: Decision, road: Road): Promise<ModelAnswer> {
+    const { deps, signatures } = this.#parts
+    const visit = this.#toVisit(decision)
+    this.#visit = visit
+    const plan = deps.router.plan({
+      item: visit.item,
+      principal: this.identity.principal,
+      stickyKey: JSON.stringify([this.identity.key, this.#exchange.session]),
+      request: this.#conditions(),
+      operation: visit.request.door.operation,
+      dialect: visit.request.door.dialect.name,
+      budgeted: deps.prices.isBudgeted(visit.item),
+      now: deps.now().getTime(),
+    })
+    return await run({ deps, signatures }, visit, plan, road)
+  }
+
+  facts(answer: ModelAnswer): AnswerFacts {
+    const attempt = answer.facts
+    const bytes = answer.kind === 'whole' ? (answer.whole.bytes?.length ?? attempt.bytes) : attempt.bytes
+    if (answer.kind === 'abandoned') return { status: 'abandoned', error: 'abandoned', bytes, attempt }
+    if (answer.kind === 'whole' || answer.end.kind === 'complete') return { status: 'ok', bytes, attempt }
+    if (answer.end.kind === 'blocked') return { status: 'blocked', error: 'guard_blocked', bytes, attempt }
+    return { status: 'cut', error: `upstream_cut:${answer.end.failure.kind}`, bytes, attempt }
+  }
+
+  responseText(answer: ModelAnswer): TextLens | undefined {
+    if (answer.kind !== 'whole') return undefined
+    const lens = createLens(answer.whole.json, this.#request.door.dialect.answerWords)
+    return this.#noting(lens)
+  }
+
+  proposedCalls(answer: ModelAnswer): readonly { readonly lens: TextLens }[] {
+    if (answer.kind !== 'whole') return []
+    return proposalsOf(this.#request.door.dialect.name, answer.whole.json).map(({ lens }) => ({ lens: this.#noting(lens) }))
+  }
+
+  #noting(lens: TextLens): TextLens {
+    return {
+      parts: lens.parts,
+      replace: (path, text) => {
+        lens.replace(path, text)
+        this.#isChanged = true
+      },
+    }
+  }
+
+  refusal({ reason }: Decision): GatewayError {
+    if (reason === 'disabled')
+      return new GatewayError('model_disabled', `model "${this.target}" is switched off`, { retryAfterSeconds: 60 })
+    return new GatewayError('not_found', `model "${this.target}" is not available to you; GET /v1/models lists those that are`, {
+      details: { param: 'model' },
+    })
+  }
+
+  #conditions(): JsonObject {
+    this.#facts ??= conditionFacts(this.#request, this.#view.byName.model.get(this.target))
+    return this.#facts
+  }
+
+  #failed(error: unknown): void {
+    const visit = this.#visit
+    if (visit?.delivery.committed === true) {
+      const { dialect } = this.#request.door
+      visit.delivery.fail(visit.sink?.failFrame(toDialectError(error, dialect.name), this.#exchange.id) ?? '')
+      return
+    }
+    const { signal } = this.controller
+    const reason: unknown = signal.aborted ? signal.reason : error
+    if (signal.aborted && !(reason instanceof GatewayError)) return // nobody is there any more
+    throw reason
+  }
+
+  #sendWhole(answer: Extract<ModelAnswer, { kind: 'whole' }>): void {
+    const { whole } = answer
+    const body = whole.bytes === undefined || this.#isChanged ? JSON.stringify(whole.json) : whole.bytes
+    this.#responder.send(200, { 'content-type': 'application/json', ...this.#headers(answer.facts.dropped, 0) }, body)
+  }
+
+  #endStream({ end, sink }: Extract<ModelAnswer, { kind: 'streamed' }>): void {
+    const { delivery } = this.#visitOf()
+    if (end.kind === 'complete') return delivery.finish()
+    const error =
+      end.kind === 'blocked'
+        ? new GatewayError('guard_blocked', `blocked: ${end.reason}`)
+        : new GatewayError('upstream_cut', 'the provider broke off in the middle of the answer')
+    if (!delivery.committed) throw error
+    delivery.fail(sink.failFrame(toDialectError(error, this.#request.door.dialect.name), this.#exchange.id))
+  }
+
+  /** `waitedMs`: what the attempt under way has waited for its provider so far. */
+  #headers(dropped: readonly string[], waitedMs: number): Record<string, string> {
+    const { id, startedAt, timings } = this.#exchange
+    const overheadMs = Math.max(0, this.#parts.deps.monotonic() - startedAt - timings.upstreamMs - waitedMs)
+    const headers: Record<string, string> = {
+      'x-tollgate-request-id': id,
+      'x-request-id': id,
+      'x-tollgate-overhead-ms': overheadMs.toFixed(2),
+    }
+    if (dropped.length > 0) headers['x-tollgate-dropped'] = dropped.join(', ')
+    for (const { kind, limit, remaining, resetMs } of tightest(this.#gauges)) {
+      headers[`x-ratelimit-limit-${kind}`] = String(limit)
+      headers[`x-ratelimit-remaining-${kind}`] = String(remaining)
+      headers[`x-ratelimit-reset-${kind}`] = `${Math.ceil(resetMs / 1_000)}s`
+    }
+    return headers
+  }
+
+  #visitOf(): ModelVisit {
+    if (this.#visit === undefined) throw new Error('the request was not opened')
+    return this.#visit
+  }
+
+  #toVisit({ item }: Decision): ModelVisit {
+    const grant = item?.model
+    if (item === undefined || grant === undefined) throw new GatewayError('internal', 'a model has no route')
+    const visit: ModelVisit = {
+      exchange: this.#exchange,
+      request: this.#request,
+      item,
+      grant,
+      route: grant.route,
+      strict: this.#request.strict || grant.strict,
+      delivery: new Delivery({
+        open: () => this.#openStream(),
+        onHangUp: () => this.controller.abort(),
+        onDrain: () => visit.onDrain(),
+      }),
+      passed: this.#passed(),
+      begin: (dropped, at) => {
+        visit.delivery.reset()
+        this.#dropped = dropped
+        this.#attemptAt = at
+      },
+      onDrain: () => undefined,
+      sink: undefined,
+      encodeContext: () => ({
+        model: this.target,
+        created: Math.floor(this.#exchange.at / 1_000),
+        includeUsage: this.#request.includeUsage,
+        estimatedInput: roughTokens(this.#request.bytes.length),
+        newId,
+      }),
+      middle: (json, family) => this.#toMiddle(json, family),
+    }
+    return visit
+  }
+
+  #toMiddle(json: JsonObject, family: string): ChatRequest {
+    const { dialect } = this.#request.door
+    const request = dialect.decodeRequest(json)
+    return dialect.name === 'chat' ? this.#parts.signatures.restore(this.identity.key, request, family) : request
+  }
+
+  #openStream(): ReturnType<Responder['bytes']> {
+    const { deps } = this.#parts
+    const visit = this.#visitOf()
+    const headers = this.#headers(this.#dropped, deps.monotonic() - this.#attemptAt)
+    const frame = this.#request.door.dialect.keepAlive()
+    const everyMs = Math.max(KEEP_ALIVE_MIN_MS, deps.bounds.keepAliveMs)
+    this.#keepAlive = setInterval(() => visit.delivery.keepAlive(frame), everyMs)
+    this.#keepAlive.unref()
+    return this.#responder.bytes(headers)
+  }
+
+  #passed(): Record<string, string> {
+    const passed: Record<string, string> = {}
+    for (const name of PASSED) {
+      const value = this.#http.headers[name]
+      if (typeof value === 'string') passed[name] = value
+    }
+    return passed
+  }
+
+  #toExchange(): Exchange {
+    const { deps } = this.#parts
+    const { identity, headers, trace, exchangeId, receivedAt, startedAt } = this.#http
+    return {
+      id: exchangeId,
+      at: receivedAt,
+      startedAt,
+      facet: 'llm',
+      method: this.#http.path,
+      identity,
+      session: deps.sessionOf({ identity, headers, meta: undefined, trace, mcpSession: undefined }),
+      snapshot: this.#snapshot,
+      view: this.#view,
+      era: 'modern',
+      protocolVersion: this.#request.door.dialect.name,
+      trace,
+      signal: this.controller.signal,
+      requestBytes: this.#request.bytes.length,
+      timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
+    }
+  }
+}
+
+/** Of several counters of a kind, the one that leaves least. */
+function tightest(gauges: readonly Gauge[]): readonly Gauge[] {
+  return gauges.filter((gauge) => !gauges.some((other) => other.kind === gauge.kind && other.remaining < gauge.remaining))
+}
+
+function strictly<Value>(parse: () => Value): Value {
+  try {
+    return parse()
+  } catch (error) {
+    throw new GatewayError('invalid_request', error instanceof Error ? error.message : 'the body cannot be read', {
+      cause: error,
+    })
+  }
+}

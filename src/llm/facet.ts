@@ -1,0 +1,68 @@
+import { GatewayError } from '../core/errors.ts'
+import type { Identity } from '../core/principal.ts'
+import type { Responder } from '../core/responder.ts'
+import { InFlight } from '../lib/in-flight.ts'
+import { runCall, type LlmParts } from './call.ts'
+import type { LlmDeps, LlmFacet, LlmHttpRequest } from './contract.ts'
+import { toDialectError } from './errors.ts'
+import { listModels } from './models.ts'
+import { dialectOf, doorOf } from './request.ts'
+import { createSignatureMemory } from './signature.ts'
+
+const SIGNATURE_ENTRIES = 20_000
+const SIGNATURE_BYTES = 33_554_432
+
+/** Makes the facet that answers the model doors. */
+export function createLlmFacet(deps: LlmDeps): LlmFacet {
+  const parts: LlmParts = {
+    deps,
+    signatures: createSignatureMemory({ maxEntries: SIGNATURE_ENTRIES, maxBytes: SIGNATURE_BYTES }),
+    active: new InFlight(),
+  }
+  const idle: (() => void)[] = []
+  return {
+    async handle(request, responder) {
+      try {
+        await serve(parts, request, responder)
+      } catch (error) {
+        if (!(error instanceof GatewayError)) deps.report({ type: 'internal-error', exchange: request.exchangeId, error })
+        refuse(request, responder, error)
+      }
+      if (parts.active.size === 0) for (const resolve of idle.splice(0)) resolve()
+    },
+    drain: () => (parts.active.size === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve))),
+    close() {
+      const reason = new GatewayError('draining', 'the gateway is shutting down')
+      for (const { controller } of parts.active.values()) controller.abort(reason)
+    },
+    checkIdentities(isRevoked: (identity: Identity) => boolean) {
+      const reason = new GatewayError('unauthenticated', 'the credential of this request is no longer valid')
+      for (const { controller, identity } of parts.active.values()) if (isRevoked(identity)) controller.abort(reason)
+    },
+  }
+}
+
+async function serve(parts: LlmParts, request: LlmHttpRequest, responder: Responder): Promise<void> {
+  if (request.path === '/v1/models' || request.path.startsWith('/v1/models/')) {
+    if (request.httpMethod !== 'GET') throw new GatewayError('method_not_allowed', 'the list of models takes GET')
+    return responder.send(200, headersOf(request), JSON.stringify(listModels(parts.deps, request)))
+  }
+  const door = doorOf(request.path)
+  if (door === undefined) throw new GatewayError('method_not_found', `there is no ${request.path}`)
+  if (request.httpMethod !== 'POST') throw new GatewayError('method_not_allowed', `${request.path} takes POST`)
+  await runCall(parts, door, request, responder)
+}
+
+/** Answers with an error in the caller's dialect. */
+export function refuse(request: LlmHttpRequest, responder: Responder, thrown: unknown): void {
+  if (responder.started) return
+  const dialect = dialectOf(request.path, request.headers)
+  const error = toDialectError(thrown, dialect.name)
+  const retryAfter = thrown instanceof GatewayError ? thrown.retryAfterSeconds : undefined
+  const headers = { ...headersOf(request), ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }) }
+  responder.send(error.status, headers, JSON.stringify(dialect.errorBody(error, request.exchangeId)))
+}
+
+function headersOf({ exchangeId }: LlmHttpRequest): Record<string, string> {
+  return { 'content-type': 'application/json', 'x-tollgate-request-id': exchangeId, 'x-request-id': exchangeId }
+}

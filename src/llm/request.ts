@@ -1,0 +1,119 @@
+import { isUtf8 } from 'node:buffer'
+import { GatewayError } from '../core/errors.ts'
+import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { editBody, scanMembers } from './body.ts'
+import type { LlmHttpRequest } from './contract.ts'
+import { chatDialect } from './dialects/chat.ts'
+import { messagesDialect } from './dialects/messages.ts'
+import { responsesDialect } from './dialects/responses.ts'
+import type { MemberSpan, Operation } from './provider.ts'
+import type { Dialect } from './wire.ts'
+
+/** What a path asks for, and in whose words. */
+export interface Door {
+  readonly dialect: Dialect
+  readonly operation: Operation
+}
+
+const DOORS: Readonly<Record<string, Door>> = {
+  '/v1/chat/completions': { dialect: chatDialect, operation: 'chat' },
+  '/v1/responses': { dialect: responsesDialect, operation: 'chat' },
+  '/v1/messages': { dialect: messagesDialect, operation: 'chat' },
+  '/v1/messages/count_tokens': { dialect: messagesDialect, operation: 'count_tokens' },
+  '/v1/embeddings': { dialect: chatDialect, operation: 'embeddings' },
+}
+
+/** The door of a path; undefined where there is none. */
+export function doorOf(path: string): Door | undefined {
+  return Object.hasOwn(DOORS, path) ? DOORS[path] : undefined
+}
+
+/** The dialect errors of a path are told in. */
+export function dialectOf(path: string, headers: LlmHttpRequest['headers']): Dialect {
+  return doorOf(path)?.dialect ?? (headers['anthropic-version'] === undefined ? chatDialect : messagesDialect)
+}
+
+/** A request of one of the model doors, parsed but not translated. */
+export interface ModelRequest {
+  readonly door: Door
+  readonly bytes: Buffer
+  readonly json: JsonObject
+  /** The model name asked for. */
+  readonly model: string
+  readonly stream: boolean
+  /** Whether the caller is to see usage on the stream. */
+  readonly includeUsage: boolean
+  /** The caller refuses to have parameters dropped. */
+  readonly strict: boolean
+  /** Most tokens the answer may have, over all its choices, as the caller said; undefined when it said nothing. */
+  readonly maxOutput: number | undefined
+}
+
+/** Reads a body. Throws a GatewayError that says what is wrong. */
+export function readRequest(door: Door, { headers, body }: LlmHttpRequest): ModelRequest {
+  const bytes = body ?? Buffer.alloc(0)
+  if (!isJsonType(headers['content-type']))
+    throw new GatewayError('unsupported_media_type', 'the content type must be application/json')
+  const json = parse(bytes)
+  const { model, stream } = json
+  if (typeof model !== 'string' || model === '' || model.length > 256)
+    throw new GatewayError('invalid_params', '$.model: must be the name of a model, as text', { details: { param: 'model' } })
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    throw new GatewayError('invalid_params', '$.stream: must be true or false', { details: { param: 'stream' } })
+  return {
+    door,
+    bytes,
+    json,
+    model,
+    stream: stream === true && door.operation === 'chat',
+    includeUsage: wantsUsage(door, json),
+    strict: headers['x-tollgate-strict'] === 'true',
+    maxOutput: maxOutputOf(json),
+  }
+}
+
+/** The same request with members set that the caller left out; what the caller sent stays. */
+export function withDefaults(request: ModelRequest, params: JsonObject): ModelRequest {
+  const missing = Object.entries(params).filter(([name]) => request.json[name] === undefined)
+  if (missing.length === 0) return request
+  const edits = Object.fromEntries(missing.map(([name, value]) => [name, JSON.stringify(value)]))
+  return {
+    ...request,
+    json: { ...request.json, ...Object.fromEntries(missing) },
+    bytes: editBody(request.bytes, scanMembers(request.bytes), edits),
+  }
+}
+
+/** Where the top-level members of the body stand. */
+export function membersOf(request: ModelRequest): ReadonlyMap<string, MemberSpan> {
+  return scanMembers(request.bytes)
+}
+
+function parse(bytes: Buffer): JsonObject {
+  if (!isUtf8(bytes)) throw new GatewayError('parse_error', 'the body is not UTF-8')
+  let json: unknown
+  try {
+    json = JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    throw new GatewayError('parse_error', 'the body is not JSON', { cause: error })
+  }
+  if (!isJsonObject(json)) throw new GatewayError('invalid_request', 'the body must be a JSON object')
+  return json
+}
+
+function isJsonType(header: string | undefined): boolean {
+  return header !== undefined && /^application\/json[ \t]*(?:$|;)/i.test(header)
+}
+
+function wantsUsage({ dialect }: Door, json: JsonObject): boolean {
+  if (dialect.name !== 'chat') return true
+  const options = json['stream_options']
+  return isJsonObject(options) && options['include_usage'] === true
+}
+
+function maxOutputOf(json: JsonObject): number | undefined {
+  const most = json['max_completion_tokens'] ?? json['max_output_tokens'] ?? json['max_tokens']
+  if (typeof most !== 'number' || !Number.isSafeInteger(most) || most < 1) return undefined
+  const choices = json['n']
+  return typeof choices === 'number' && Number.isSafeInteger(choices) && choices > 1 ? most * choices : most
+}

@@ -1,0 +1,147 @@
+import { GatewayError, toGatewayError } from '../../core/errors.ts'
+import type { ModelTarget } from '../../core/snapshot.ts'
+import type { LlmDeps } from '../contract.ts'
+import { needsSameWire } from '../dialects/responses.ts'
+import { newId } from '../ids.ts'
+import type { WireName } from '../middle.ts'
+import type { ProviderCall, ProviderReading, ProviderRequest, RequestBody } from '../provider.ts'
+import type { LiveProvider } from '../provider-set.ts'
+import { membersOf, type ModelRequest, withDefaults } from '../request.ts'
+import { hasPackedSignature } from '../signature.ts'
+import type { DecodeContext, TargetProfile } from '../wire.ts'
+import type { ModelVisit } from './visit.ts'
+
+/** A request written for one target, or why it cannot be. */
+export type Preparation = Prepared | Unfit
+
+/** Written and signed. */
+export interface Prepared {
+  readonly kind: 'ready'
+  readonly live: LiveProvider
+  readonly call: ProviderCall
+  readonly request: ProviderRequest
+  readonly reading: ProviderReading
+  readonly headers: Readonly<Record<string, string>>
+  readonly decodeContext: DecodeContext
+}
+
+/** The target cannot take this request; another one may. */
+export interface Unfit {
+  readonly kind: 'unfit'
+  readonly reason: string
+  /** What the caller is told when no other target can either. */
+  readonly error?: GatewayError
+}
+
+/** What preparing looks at. */
+export interface PrepareOptions {
+  readonly deps: LlmDeps
+  readonly visit: ModelVisit
+  readonly target: ModelTarget
+  /** A guard must see the words of a stream, so it is read and written anew. */
+  readonly guarded: boolean
+}
+
+/** Writes a request for a target. Not a promise unless the credential has to be fetched. */
+export function prepare(options: PrepareOptions): Preparation | Promise<Preparation> {
+  const live = options.deps.providers.get(options.target.provider)
+  if (live === undefined) return unfit('the provider is not configured')
+  try {
+    return write(options, live)
+  } catch (thrown) {
+    return refused(thrown)
+  }
+}
+
+function write(options: PrepareOptions, live: LiveProvider): Preparation | Promise<Preparation> {
+  const { visit, target } = options
+  const { provider } = live
+  const request = withDefaults(visit.request, target.params)
+  const wire = wireFor(request, target, provider.wires(target.model))
+  if (wire === undefined) return unfit('the provider has no wire for the model')
+  const lost = wire === request.door.dialect.name || request.door.dialect.name !== 'responses' ? [] : needsSameWire(request.json)
+  if (lost.length > 0) return cannotSay(lost)
+  const call = toCall(options, live, request, wire)
+  const written = provider.toProvider(call)
+  if (visit.strict && written.dropped.length > 0) return cannotSay(written.dropped)
+  const unsigned = { 'accept-encoding': 'identity', ...live.config.headers, ...written.headers }
+  const ready = (credential: Readonly<Record<string, string>>): Prepared => ({
+    kind: 'ready',
+    live,
+    call,
+    request: written,
+    reading: provider.fromProvider(call),
+    headers: { ...unsigned, ...credential },
+    decodeContext: {
+      family: call.target.family,
+      newId,
+      ...(call.target.quirks === undefined ? {} : { quirks: call.target.quirks }),
+      ...(written.toolNames === undefined ? {} : { toolNames: written.toolNames }),
+    },
+  })
+  const credential = live.signer.sign(
+    { method: 'POST', url: written.url, headers: unsigned, body: written.body },
+    visit.exchange.signal,
+  )
+  return credential instanceof Promise ? credential.then(ready, refused) : ready(credential)
+}
+
+function unfit(reason: string): Unfit {
+  return { kind: 'unfit', reason }
+}
+
+function cannotSay(names: readonly string[]): Unfit {
+  const list = names.join(', ')
+  const error = new GatewayError('dropped_parameters', `no target can say all of the request: ${list}`, {
+    details: { param: names[0], dropped: names },
+  })
+  return { kind: 'unfit', reason: `cannot say ${list}`, error }
+}
+
+function refused(thrown: unknown): Unfit {
+  // Text nested so deeply that writing it overflows the stack is the caller's doing.
+  const error =
+    thrown instanceof RangeError
+      ? new GatewayError('invalid_request', 'the body is nested too deeply', { cause: thrown })
+      : toGatewayError(thrown)
+  return { kind: 'unfit', reason: error.message, error }
+}
+
+/** The caller's own wire where the provider speaks it; else the one the target names; else the provider's best. */
+function wireFor(request: ModelRequest, target: ModelTarget, wires: readonly WireName[]): WireName | undefined {
+  const { dialect, operation } = request.door
+  if (operation === 'embeddings') return wires[0]
+  if (wires.includes(dialect.name)) return dialect.name
+  return target.wire !== undefined && wires.includes(target.wire) ? target.wire : wires[0]
+}
+
+function toCall(options: PrepareOptions, live: LiveProvider, request: ModelRequest, wire: WireName): ProviderCall {
+  const { visit, target, deps } = options
+  const { provider } = live
+  const maxOutputTokens = deps.prices.maxOutputTokens(target)
+  const profile: TargetProfile = {
+    model: target.model,
+    family: provider.family(target.model),
+    ...(provider.quirks === undefined ? {} : { quirks: provider.quirks }),
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+  }
+  const isSame = wire === request.door.dialect.name && !options.guarded && !hasPackedSignature(request.bytes)
+  return {
+    operation: request.door.operation,
+    wire,
+    target: profile,
+    ...(target.region === undefined ? {} : { region: target.region }),
+    stream: request.stream,
+    body: isSame ? sameBody(request) : otherBody(visit, request, wire, profile.family),
+    passed: wire === request.door.dialect.name ? visit.passed : {},
+  }
+}
+
+function sameBody(request: ModelRequest): RequestBody {
+  return { kind: 'same', bytes: request.bytes, members: membersOf(request) }
+}
+
+function otherBody(visit: ModelVisit, request: ModelRequest, wire: WireName, family: string): RequestBody {
+  if (request.door.operation !== 'embeddings') return { kind: 'middle', request: visit.middle(request.json, family) }
+  return wire === 'chat' ? sameBody(request) : { kind: 'json', json: request.json }
+}

@@ -1,0 +1,280 @@
+import { GatewayError } from '../../core/errors.ts'
+import type { ModelTarget } from '../../core/snapshot.ts'
+import type { AttemptFacts, Road, StreamGuard } from '../../pipeline/facet.ts'
+import type { LlmDeps, RoutePlan, TargetAttempt } from '../contract.ts'
+import { failureCode, failureError } from '../errors.ts'
+import { createGate } from '../gate.ts'
+import type { Failure, FailureKind } from '../middle.ts'
+import { createSignatureRecorder, type SignatureMemory } from '../signature.ts'
+import { type AttemptEnd, type SinkHooks, startAttempt } from './attempt.ts'
+import { createPassSink } from './pass-sink.ts'
+import { type Prepared, prepare } from './prepare.ts'
+import { factsOf, reportOutcome, type Turn, usageOfFailure, usageOfStream, usageOfWhole } from './settle.ts'
+import type { StreamEnd, StreamSink } from './sink.ts'
+import { createTranslateSink } from './translate-sink.ts'
+import type { ModelVisit } from './visit.ts'
+import { createWholeReader, type WholeAnswer, type WholeReader } from './whole.ts'
+
+/** What every run borrows. */
+export interface RunParts {
+  readonly deps: LlmDeps
+  readonly signatures: SignatureMemory
+}
+
+/** What came of a request: a whole answer, a stream that has been sent but for its end, or nobody there any more. */
+export type ModelAnswer =
+  | { readonly kind: 'whole'; readonly whole: WholeAnswer; readonly facts: AttemptFacts }
+  | { readonly kind: 'streamed'; readonly end: StreamEnd; readonly sink: StreamSink; readonly facts: AttemptFacts }
+  | { readonly kind: 'abandoned'; readonly facts: AttemptFacts }
+
+/** Tries the targets of a plan until one answers. Throws the true cause of the last failure. */
+export async function run(parts: RunParts, visit: ModelVisit, plan: RoutePlan, road: Road): Promise<ModelAnswer> {
+  return await new Run(parts, visit, plan, road).go()
+}
+
+/** Failures after which another target, or the same one again, may succeed. */
+const RETRIABLE: ReadonlySet<FailureKind> = new Set([
+  'auth',
+  'billing',
+  'not_found',
+  'rate_limited',
+  'timeout',
+  'overloaded',
+  'server',
+  'invalid',
+  'unreachable',
+])
+/** Failures that the same target would only repeat. */
+const LASTING: ReadonlySet<FailureKind> = new Set(['auth', 'billing', 'not_found'])
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+
+/** One step of a request's own trace. */
+interface Step {
+  readonly target: string
+  readonly outcome: string
+  readonly reason: string
+}
+
+interface FailedTurn {
+  readonly target: ModelTarget
+  readonly failure: Failure
+  readonly facts: AttemptFacts
+}
+
+class Run {
+  readonly #parts: RunParts
+  readonly #visit: ModelVisit
+  readonly #plan: RoutePlan
+  readonly #road: Road
+  readonly #trail: Step[]
+  readonly #deadline: number
+  /** Targets that would only fail again. */
+  readonly #spent = new Set<string>()
+  #reader: WholeReader | undefined
+  #guard: StreamGuard | undefined
+  /** Why the last target could not take the request at all. */
+  #unfit: GatewayError | undefined
+
+  constructor(parts: RunParts, visit: ModelVisit, plan: RoutePlan, road: Road) {
+    this.#parts = parts
+    this.#visit = visit
+    this.#plan = plan
+    this.#road = road
+    this.#trail = plan.considered.filter(({ outcome }) => outcome === 'skipped')
+    this.#deadline = visit.exchange.startedAt + visit.route.clocks.totalMs
+  }
+
+  async go(): Promise<ModelAnswer> {
+    const { deps } = this.#parts
+    const { route, exchange } = this.#visit
+    deps.router.arrived(route)
+    if (this.#visit.request.stream) this.#guard = this.#road.guardStream()
+    let failed: FailedTurn | undefined
+    for (let round = 0; round <= route.retries; round += 1) {
+      if (failed !== undefined && !(await this.#mayFollow(failed, round))) break
+      const turn = await this.#begin(round)
+      if (turn === undefined) break
+      if (failed !== undefined) this.#road.retried(failed.facts, failureCode(failed.failure.kind))
+      failed = undefined
+      const end = await turn.attempt.done
+      exchange.timings.upstreamMs += deps.monotonic() - turn.startedAt
+      if (end.kind !== 'failed') return await this.#finish(turn, end)
+      failed = await this.#fail(turn, end.failure)
+    }
+    throw this.#error(failed)
+  }
+
+  /** Takes the next target that says yes and sends the request to it. Later rounds go on after the target that failed. */
+  async #begin(round: number): Promise<Turn | undefined> {
+    const { deps } = this.#parts
+    const left = this.#plan.targets.filter(({ key }) => !this.#spent.has(key))
+    const from = left.length === 0 ? 0 : round % left.length
+    const ordered = [...left.slice(from), ...left.slice(0, from)]
+    for (const [index, target] of ordered.entries()) {
+      const outcome = deps.router.begin(target, index === ordered.length - 1)
+      if (outcome === undefined) continue
+      const turn = await this.#send(target, outcome)
+      if (turn !== undefined) return turn
+      outcome.neutral()
+    }
+    return undefined
+  }
+
+  async #send(target: ModelTarget, outcome: TargetAttempt): Promise<Turn | undefined> {
+    const { deps } = this.#parts
+    const visit = this.#visit
+    const preparing = prepare({ deps, visit, target, guarded: this.#guard !== undefined })
+    const prepared = preparing instanceof Promise ? await preparing : preparing
+    if (prepared.kind === 'unfit') {
+      this.#unfit = prepared.error ?? this.#unfit
+      this.#spent.add(target.key)
+      this.#trail.push({ target: target.key, outcome: 'skipped', reason: prepared.reason })
+      return undefined
+    }
+    const startedAt = deps.monotonic()
+    visit.begin(prepared.request.dropped, startedAt)
+    const reader = createWholeReader(visit, prepared)
+    this.#reader = reader
+    const attempt = startAttempt({
+      prepared,
+      clocks: visit.route.clocks,
+      deadline: this.#deadline,
+      maxAnswerBytes: deps.bounds.modelAnswerBytes,
+      monotonic: () => deps.monotonic(),
+      signal: visit.exchange.signal,
+      onHangUp: visit.route.onHangUp,
+      toSink: visit.request.stream ? (hooks) => this.#toSink(prepared, hooks) : undefined,
+      check: (json) => reader.check(json),
+    })
+    visit.onDrain = () => attempt.drained()
+    return { target, prepared, outcome, at: deps.now().getTime(), startedAt, attempt }
+  }
+
+  #toSink(prepared: Prepared, hooks: SinkHooks): StreamSink {
+    const sink = prepared.call.body.kind === 'same' ? this.#passing(prepared, hooks) : this.#translating(prepared, hooks)
+    this.#visit.sink = sink
+    return sink
+  }
+
+  #passing({ reading }: Prepared, hooks: SinkHooks): StreamSink {
+    const { request, delivery } = this.#visit
+    const quirks = reading.quirks === undefined ? {} : { quirks: reading.quirks }
+    const tap = request.door.dialect.createTap({ includeUsage: request.includeUsage, ...quirks })
+    return createPassSink({ reading, tap, delivery, maxFrameBytes: this.#parts.deps.bounds.modelAnswerBytes, ...hooks })
+  }
+
+  #translating({ reading, decodeContext }: Prepared, hooks: SinkHooks): StreamSink {
+    const { deps, signatures } = this.#parts
+    const { request, delivery, exchange } = this.#visit
+    const { dialect } = request.door
+    const recorder =
+      dialect.name === 'chat' ? createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family) : undefined
+    return createTranslateSink({
+      reading,
+      decoder: reading.wire.createDecoder(decodeContext),
+      encoder: dialect.createEncoder(this.#visit.encodeContext()),
+      delivery,
+      gate: this.#guard === undefined ? undefined : createGate(this.#guard),
+      maxFrameBytes: deps.bounds.modelAnswerBytes,
+      onEvent: (event) => recorder?.see(event),
+      ...hooks,
+    })
+  }
+
+  async #finish(turn: Turn, end: Exclude<AttemptEnd, { kind: 'failed' }>): Promise<ModelAnswer> {
+    const { deps } = this.#parts
+    reportOutcome(turn, end)
+    this.#trail.push({ target: turn.target.key, ...wordsOf(end) })
+    const routing = JSON.stringify(this.#trail)
+    if (end.kind === 'whole') return await this.#finishWhole(turn, end, routing)
+    const { sink } = turn.attempt
+    const isComplete = end.end?.kind === 'complete'
+    const usage = await usageOfStream(deps, this.#visit, turn, isComplete)
+    const facts = factsOf(deps, this.#visit, turn, {
+      usage,
+      bytes: this.#visit.delivery.bytes,
+      reportedModel: sink?.reportedModel(),
+      serviceTier: sink?.serviceTier(),
+      routing,
+    })
+    if (end.kind === 'abandoned' || sink === undefined) return { kind: 'abandoned', facts }
+    return { kind: 'streamed', end: end.end, sink, facts }
+  }
+
+  async #finishWhole(turn: Turn, end: Extract<AttemptEnd, { kind: 'whole' }>, routing: string): Promise<ModelAnswer> {
+    const { deps, signatures } = this.#parts
+    const whole = this.#reader?.toWhole(end.json, end.body)
+    if (whole === undefined) throw new GatewayError('internal', 'a whole answer has no reader')
+    const { exchange, request } = this.#visit
+    if (whole.parts !== undefined && request.door.dialect.name === 'chat')
+      signatures.remember(exchange.identity.key, whole.parts, turn.prepared.decodeContext.family)
+    const usage = whole.usage ?? (await usageOfWhole(deps, this.#visit, whole))
+    const { reportedModel, serviceTier } = whole
+    const facts = factsOf(deps, this.#visit, turn, { usage, bytes: end.body.length, reportedModel, serviceTier, routing })
+    return { kind: 'whole', whole, facts }
+  }
+
+  async #fail(turn: Turn, failure: Failure): Promise<FailedTurn> {
+    const { target, outcome, prepared } = turn
+    const { deps } = this.#parts
+    outcome.failed(failure)
+    if (failure.kind === 'auth') prepared.live.signer.rejected()
+    if (LASTING.has(failure.kind)) this.#spent.add(target.key)
+    const status = failure.status === undefined ? '' : ` (${failure.status})`
+    this.#trail.push({ target: target.key, outcome: 'failed', reason: `${failure.kind}${status}` })
+    const usage = await usageOfFailure(deps, this.#visit, turn, failure)
+    return { target, failure, facts: factsOf(deps, this.#visit, turn, { usage, bytes: 0 }) }
+  }
+
+  /** Whether another attempt may follow a failure; waits where the same target is asked again. */
+  async #mayFollow({ failure, target }: FailedTurn, round: number): Promise<boolean> {
+    const { deps } = this.#parts
+    const { exchange, route } = this.#visit
+    const others = this.#plan.targets.some(({ key }) => key !== target.key && !this.#spent.has(key))
+    if (!RETRIABLE.has(failure.kind) || exchange.signal.aborted || deps.monotonic() >= this.#deadline) return false
+    if (!others && (this.#spent.has(target.key) || failure.shouldRetry === false)) return false
+    if (!deps.router.mayRetry(route)) {
+      this.#trail.push({ target: target.key, outcome: 'stopped', reason: 'the retry budget of the route is used up' })
+      return false
+    }
+    return others || (await this.#pause(failure, round))
+  }
+
+  /** Waits before the same target is asked again: as long as it said, else a little with jitter. False when that is too long. */
+  async #pause({ retryAfterMs }: Failure, round: number): Promise<boolean> {
+    const { deps } = this.#parts
+    const { signal } = this.#visit.exchange
+    const own = Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS) * (0.5 + deps.random() / 2)
+    const waitMs = retryAfterMs ?? own
+    if (waitMs > LONGEST_PAUSE_MS || deps.monotonic() + waitMs >= this.#deadline) return false
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, waitMs)
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    await promise
+    clearTimeout(timer)
+    return !signal.aborted
+  }
+
+  #error(failed: FailedTurn | undefined): GatewayError {
+    if (failed !== undefined) this.#road.attempted({ ...failed.facts, routing: JSON.stringify(this.#trail) })
+    if (this.#visit.exchange.signal.aborted) return new GatewayError('abandoned', 'the caller went away')
+    if (failed !== undefined) return failureError(failed.target.provider, failed.failure)
+    if (this.#unfit !== undefined) return this.#unfit
+    const { model } = this.#visit.request
+    const cause = new Error(this.#trail.map(({ target, reason }) => `${target}: ${reason}`).join('; '))
+    if (this.#trail.length > 0 && this.#trail.every(({ reason }) => reason.startsWith('no known price')))
+      return new GatewayError('unpriced', `no target of "${model}" has a known price, and a budget applies`, { cause })
+    return new GatewayError('upstream_unavailable', `no target of "${model}" can take this request`, {
+      cause,
+      retryAfterSeconds: 1,
+    })
+  }
+}
+
+function wordsOf(end: AttemptEnd): { readonly outcome: string; readonly reason: string } {
+  if (end.kind === 'abandoned') return { outcome: 'abandoned', reason: 'the caller went away' }
+  if (end.kind === 'streamed' && end.end.kind === 'cut') return { outcome: 'cut', reason: end.end.failure.kind }
+  if (end.kind === 'streamed' && end.end.kind === 'blocked') return { outcome: 'blocked', reason: 'stopped by the guard' }
+  return { outcome: 'served', reason: 'answered' }
+}

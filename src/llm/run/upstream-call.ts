@@ -1,0 +1,194 @@
+import type { Dispatcher } from 'undici'
+import type { Clocks } from '../../core/snapshot.ts'
+import { EgressError } from '../../lib/egress.ts'
+import type { Failure } from '../middle.ts'
+
+const LINGER_MS = 1_000
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** One HTTP request to a provider. */
+export interface UpstreamRequest {
+  readonly dispatcher: Dispatcher
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  readonly clocks: Clocks
+  /** Monotonic milliseconds at which the whole exchange must be over. */
+  readonly deadline: number
+  /** Monotonic milliseconds. */
+  monotonic(): number
+}
+
+/** Who hears what comes back. Exactly one of `ended` and `failed` is called, once, as the last thing. */
+export interface UpstreamListener {
+  head(status: number, headers: Readonly<Record<string, string>>): void
+  data(chunk: Buffer): void
+  ended(): void
+  failed(failure: Failure): void
+}
+
+/** A request under way, with its four clocks: connect, first token, idle, total. */
+export class UpstreamCall implements Dispatcher.DispatchHandler {
+  readonly #request: UpstreamRequest
+  readonly #listener: UpstreamListener
+  readonly #startedAt: number
+  #controller: Dispatcher.DispatchController | undefined
+  #timer: NodeJS.Timeout | undefined
+  #lastAt: number
+  #hasContent = false
+  #hasHead = false
+  #paused = false
+  #done = false
+  /** Whether the request left for the provider, so that it may have worked. */
+  sent = false
+
+  constructor(request: UpstreamRequest, listener: UpstreamListener) {
+    this.#request = request
+    this.#listener = listener
+    this.#startedAt = request.monotonic()
+    this.#lastAt = this.#startedAt
+    const { dispatcher, path, headers, body } = request
+    try {
+      dispatcher.dispatch({ method: 'POST', path, headers, body, blocking: false }, this)
+    } catch (error) {
+      queueMicrotask(() => this.onResponseError(undefined, error))
+    }
+    this.#arm()
+  }
+
+  /** The first content arrived: from here on the idle clock runs. */
+  content(): void {
+    this.#hasContent = true
+  }
+
+  /** Gives the request up; the listener hears nothing more. */
+  abort(): void {
+    this.#finish()
+    this.#controller?.abort(new Error('given up'))
+  }
+
+  /** The answer is complete although its body has not ended: what still comes is read and dropped, so that the connection can be used again. */
+  finishQuietly(): void {
+    this.#finish()
+    this.#controller?.resume()
+    this.#timer = setTimeout(() => this.#controller?.abort(new Error('the body does not end')), LINGER_MS)
+    this.#timer.unref()
+  }
+
+  /** Stops reading while the caller reads slowly; its own idle clock runs meanwhile. */
+  pause(): void {
+    if (this.#paused || this.#done) return
+    this.#paused = true
+    this.#lastAt = this.#request.monotonic()
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#done) return
+    this.#paused = false
+    this.#lastAt = this.#request.monotonic()
+    this.#controller?.resume()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#done) return void controller.abort(new Error('given up'))
+    this.sent = true
+    this.#lastAt = this.#request.monotonic()
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    if (this.#done || status < 200) return
+    this.#lastAt = this.#request.monotonic()
+    this.#hasHead = true
+    this.#listener.head(status, single(headers))
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done) return
+    this.#lastAt = this.#request.monotonic()
+    this.#listener.data(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#done) return clearTimeout(this.#timer)
+    this.#finish()
+    this.#listener.ended()
+  }
+
+  onResponseError(_controller: unknown, error: unknown): void {
+    if (this.#done) return clearTimeout(this.#timer)
+    this.#fail(this.#toFailure(error))
+  }
+
+  #finish(): void {
+    this.#done = true
+    clearTimeout(this.#timer)
+  }
+
+  #fail(failure: Failure): void {
+    this.#finish()
+    this.#listener.failed(failure)
+  }
+
+  /** One timer for all clocks, set anew only when it fires. */
+  #arm(): void {
+    if (this.#done) return
+    const { at } = this.#next()
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - this.#request.monotonic()))
+  }
+
+  #tick(): void {
+    const { at, failure } = this.#next()
+    if (this.#request.monotonic() < at) return this.#arm()
+    this.#controller?.abort(new Error(failure.message))
+    this.#fail(failure)
+  }
+
+  #next(): { readonly at: number; readonly failure: Failure } {
+    const { clocks, deadline } = this.#request
+    const step = this.#step(clocks)
+    return step.at <= deadline ? step : { at: deadline, failure: late('the whole answer', clocks.totalMs) }
+  }
+
+  #step(clocks: Clocks): { readonly at: number; readonly failure: Failure } {
+    if (!this.sent) {
+      const message = `no connection within ${clocks.connectMs} ms`
+      return { at: this.#startedAt + clocks.connectMs, failure: { kind: 'unreachable', message } }
+    }
+    if (this.#paused || this.#hasContent)
+      return { at: this.#lastAt + clocks.idleMs, failure: late('the next piece of the answer', clocks.idleMs) }
+    return { at: this.#startedAt + clocks.firstTokenMs, failure: late('the first token', clocks.firstTokenMs) }
+  }
+
+  #toFailure(cause: unknown): Failure {
+    if (cause instanceof EgressError && cause.reason === 'refused') return { kind: 'unreachable', message: cause.message }
+    if (!this.sent) return { kind: 'unreachable', message: `no connection: ${codeOf(cause)}` }
+    if (isParserError(cause)) return { kind: 'invalid', message: 'the answer is no correct HTTP' }
+    const message = this.#hasHead ? 'the connection broke during the answer' : 'the connection broke before an answer'
+    return { kind: 'server', message: `${message}: ${codeOf(cause)}` }
+  }
+}
+
+function late(what: string, ms: number): Failure {
+  return { kind: 'timeout', message: `${what} did not come within ${ms} ms` }
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown reason'
+}
+
+function isParserError(cause: unknown): boolean {
+  return cause instanceof Error && (cause.name === 'HTTPParserError' || codeOf(cause).startsWith('UND_ERR_HEADERS'))
+}
+
+/** Headers with one value per name; a repeated one is joined by commas. */
+function single(headers: Headers): Readonly<Record<string, string>> {
+  const result: Record<string, string> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (value !== undefined) result[name] = typeof value === 'string' ? value : value.join(', ')
+  }
+  return result
+}
