@@ -1,0 +1,102 @@
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import type { Part, ReasoningPart, StopReason, TextPart, ToolCallPart } from '../middle.ts'
+import type { DecodeContext } from '../wire.ts'
+import { unseal } from './responses-signature.ts'
+
+/** Items that ask the caller to act and that no other dialect can say: leaving them out would lose the answer. */
+const CALLER_ACTS: ReadonlySet<string> = new Set([
+  'custom_tool_call',
+  'computer_call',
+  'local_shell_call',
+  'shell_call',
+  'apply_patch_call',
+  'mcp_approval_request',
+])
+
+/** Says why an item cannot be left out of an answer, or undefined when it can. */
+export function complaintAbout(item: JsonObject): string | undefined {
+  const type = item['type']
+  if (typeof type !== 'string' || !CALLER_ACTS.has(type)) return undefined
+  return `the answer holds a ${type} item, which cannot be translated`
+}
+
+/** Parts of one output item; none for items of tools that ran at the provider. */
+export function partsOfItem(item: JsonObject, context: DecodeContext): Part[] {
+  switch (item['type']) {
+    case 'message':
+      return objectsOf(item['content']).flatMap(partOfContent)
+    case 'function_call':
+      return [toolCall(item, context)]
+    case 'reasoning':
+      return [reasoningPart(item, context)]
+    default:
+      return []
+  }
+}
+
+/** The head of a tool call: its id and the caller's name of the tool. */
+export function callOf(item: JsonObject, context: DecodeContext): { readonly id: string; readonly name: string } {
+  const name = textOf(item['name'])
+  return {
+    id: textOf(item['call_id']) || textOf(item['id']) || context.newId('call'),
+    name: context.toolNames?.get(name) ?? name,
+  }
+}
+
+function toolCall(item: JsonObject, context: DecodeContext): ToolCallPart {
+  return { type: 'tool-call', ...callOf(item, context), arguments: textOf(item['arguments']) || '{}' }
+}
+
+function partOfContent(content: JsonObject): Part[] {
+  if (content['type'] === 'refusal') return [{ type: 'refusal', text: textOf(content['refusal']) }]
+  if (content['type'] !== 'output_text') return []
+  const annotations = objectsOf(content['annotations'])
+  const part: TextPart = { type: 'text', text: textOf(content['text']), ...(annotations.length === 0 ? {} : { annotations }) }
+  return [part]
+}
+
+/** Thoughts of a reasoning item: their summary, or their text where there is no summary. */
+export function reasoningText(item: JsonObject): string {
+  const summary = objectsOf(item['summary'])
+  const pieces = summary.length > 0 ? summary : objectsOf(item['content'])
+  return pieces.map((piece) => textOf(piece['text'])).join('\n\n')
+}
+
+/** What proves the thoughts of a reasoning item. */
+export function proofOf(item: JsonObject, family: string): Pick<ReasoningPart, 'signature' | 'redacted'> {
+  const text = textOf(item['encrypted_content'])
+  if (text === '') return {}
+  const { kind, signature } = unseal(text, family)
+  if (kind === 'call') return {}
+  return kind === 'redacted' ? { redacted: signature } : { signature }
+}
+
+function reasoningPart(item: JsonObject, context: DecodeContext): ReasoningPart {
+  const id = textOf(item['id'])
+  return { type: 'reasoning', text: reasoningText(item), ...proofOf(item, context.family), ...(id === '' ? {} : { id }) }
+}
+
+/** Log-probabilities of every word of an answer, in order. */
+export function logprobsOf(output: readonly JsonObject[]): JsonObject[] {
+  return output.flatMap((item) => objectsOf(item['content']).flatMap((content) => objectsOf(content['logprobs'])))
+}
+
+/** Why a response ended, from its own words and from what it holds. */
+export function stopOf(response: JsonObject, holds: { readonly call: boolean; readonly refusal: boolean }): StopReason {
+  if (response['status'] === 'incomplete') {
+    const details = response['incomplete_details']
+    return isJsonObject(details) && details['reason'] === 'content_filter' ? 'filtered' : 'length'
+  }
+  if (holds.call) return 'tool'
+  return holds.refusal ? 'filtered' : 'end'
+}
+
+/** The objects of a list; nothing where there is no list. */
+export function objectsOf(value: Json | undefined): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isJsonObject) : []
+}
+
+/** A text, empty where there is none. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : ''
+}
