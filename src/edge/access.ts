@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { GatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
 import type { FailedSignIns } from './failed-sign-ins.ts'
@@ -29,15 +29,35 @@ export interface Access {
 
 const ENDPOINT = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,31}))?$/
 
+type Presented = Parameters<AccessDeps['authenticate']>[0]
+
+function credential({ authorization, 'x-api-key': apiKey }: IncomingHttpHeaders): Presented {
+  return { ...(authorization === undefined ? {} : { authorization }), ...(typeof apiKey === 'string' ? { apiKey } : {}) }
+}
+
+/** Model clients put whatever credential they were given into the header of their provider: `x-api-key` (Anthropic), `api-key` (Azure). */
+function modelCredential(headers: IncomingHttpHeaders): Presented {
+  const keys = [headers['x-api-key'], headers['api-key']].filter((key) => typeof key === 'string' && key !== '')
+  const [key] = keys
+  if (keys.some((other) => other !== key))
+    throw new GatewayError('unauthenticated', 'the request carries two credentials that differ', {
+      details: { reason: 'malformed' },
+    })
+  const { authorization } = headers
+  if (typeof key !== 'string') return authorization === undefined ? {} : { authorization }
+  if (key.startsWith('tgk_')) return { ...(authorization === undefined ? {} : { authorization }), apiKey: key }
+  if (authorization !== undefined && authorization.replace(/^bearer /i, '') !== key)
+    throw new GatewayError('unauthenticated', 'the request carries two credentials that differ', {
+      details: { reason: 'malformed' },
+    })
+  return { authorization: `Bearer ${key}` }
+}
+
 /** Builds the access rules of the data listener: RFC 6750 challenges, RFC 9728 metadata per MCP endpoint. */
 export function createAccess(deps: AccessDeps): Access {
   return {
     async authenticate(request, path) {
-      const { authorization, 'x-api-key': apiKey } = request.headers
-      const presented = {
-        ...(authorization === undefined ? {} : { authorization }),
-        ...(typeof apiKey === 'string' ? { apiKey } : {}),
-      }
+      const presented = path.startsWith('/v1/') ? modelCredential(request.headers) : credential(request.headers)
       const address = request.socket.remoteAddress ?? ''
       const resource = `${deps.publicUrl}${ENDPOINT.test(path) ? path : '/mcp'}`
       try {

@@ -27,6 +27,7 @@ export interface Admitted {
 export interface DoorDeps {
   readonly bounds: {
     bodyBytes: number
+    modelBodyBytes: number
     bodyMs: number
     urlBytes: number
     inFlight: number
@@ -41,8 +42,13 @@ export interface DoorDeps {
   challenge(target: Target, error: GatewayError): Record<string, string>
   /** Answers `/mcp` and `/mcp/<catalog>`. */
   mcp(admitted: Admitted, catalog: string | undefined, responder: Responder): Promise<void>
-  /** JSON-RPC error body for failures before the facet sees the message. */
-  errorBody(error: GatewayError): string
+  /** Answers `/v1/*`. */
+  llm(admitted: Admitted, responder: Responder): Promise<void>
+  /** Error for failures before a facet sees the request, in the words of the door it came to. */
+  errorBody(
+    error: GatewayError,
+    failed: { readonly path: string; readonly request: IncomingMessage; readonly exchangeId: string },
+  ): string
   /** The quiet routes. */
   readonly app: RequestListener
   startTrace(request: IncomingMessage): TraceContext
@@ -52,6 +58,7 @@ export interface DoorDeps {
   readonly report: Report
 }
 
+const MODEL_PATH = '/v1/'
 const MCP_PATH = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,31}))?$/
 
 /** The door of the data listener: order matters. Cheap refusals first, identity before the body, the body before the facet. */
@@ -129,6 +136,12 @@ async function route(
   { target, headers }: { target: Target; headers: Record<string, string> },
 ): Promise<void> {
   const { request, response, visit } = passage
+  if (target.path.startsWith(MODEL_PATH)) {
+    if (request.method !== 'POST' && request.method !== 'GET')
+      throw new GatewayError('method_not_allowed', 'a model endpoint takes POST or GET')
+    const { responder, admitted } = await admit(deps, passage, { target, headers, maxBytes: deps.bounds.modelBodyBytes })
+    return deps.llm(admitted, responder)
+  }
   const match = MCP_PATH.exec(target.path)
   if (match === null) {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
@@ -139,17 +152,24 @@ async function route(
   if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
     throw new GatewayError('method_not_allowed', 'an MCP endpoint takes POST, GET and DELETE')
   }
+  const { responder, admitted } = await admit(deps, passage, { target, headers, maxBytes: deps.bounds.bodyBytes })
+  await deps.mcp(admitted, match[1], responder)
+}
+
+/** Identity before the body, the body before the facet. */
+async function admit(
+  deps: DoorDeps,
+  { request, response, visit, rest }: Passage,
+  { target, headers, maxBytes }: { target: Target; headers: Record<string, string>; maxBytes: number },
+): Promise<{ readonly responder: Responder; readonly admitted: Admitted }> {
   const identity = await deps.authenticate(request, target)
-  const body =
-    request.method === 'POST'
-      ? await readBody(request, { maxBytes: deps.bounds.bodyBytes, timeoutMs: deps.bounds.bodyMs })
-      : undefined
+  const body = request.method === 'POST' ? await readBody(request, { maxBytes, timeoutMs: deps.bounds.bodyMs }) : undefined
   const responder = createResponder(response, {
     headers,
     bufferBytes: deps.bounds.eventBufferBytes,
     keepAliveMs: deps.bounds.keepAliveMs,
     onHead: (status) => (visit.status = status),
-    onIdle: passage.rest,
+    onIdle: rest,
   })
   const admitted: Admitted = {
     request,
@@ -161,7 +181,7 @@ async function route(
     at: visit.at,
     startedAt: visit.startedAt,
   }
-  await deps.mcp(admitted, match[1], responder)
+  return { responder, admitted }
 }
 
 const BASE_HEADERS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
@@ -198,7 +218,7 @@ function refuse(
   }
   const status = HTTP_STATUS[error.code]
   visit.status = status
-  const body = deps.errorBody(error)
+  const body = deps.errorBody(error, { path: target?.path ?? '', request, exchangeId: visit.exchangeId })
   response.writeHead(status, {
     ...headers,
     ...(target === undefined ? {} : deps.challenge(target, error)),

@@ -12,6 +12,9 @@ import { originRules } from '../edge/origin.ts'
 import type { Authenticator } from '../identity/authenticate.ts'
 import { uuidv7 } from '../lib/id.ts'
 import { startTrace } from '../lib/trace-context.ts'
+import type { LlmFacet } from '../llm/contract.ts'
+import { toDialectError } from '../llm/errors.ts'
+import { dialectOf } from '../llm/request.ts'
 import type { McpFacet } from '../mcp/contract.ts'
 import { errorBody, toWireError } from '../mcp/errors.ts'
 import type { RegistryVisit } from './registry-side.ts'
@@ -24,6 +27,7 @@ export interface DoorsDeps {
   issuers(): Gateway['identity']['issuers']
   readonly authenticator: Authenticator
   readonly facet: McpFacet
+  readonly models: LlmFacet
   readonly report: Report
   readonly draining: () => boolean
   registry(visit: RegistryVisit): unknown
@@ -97,7 +101,7 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
 }
 
 function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): DoorDeps {
-  const { config, authenticator, facet, report } = deps
+  const { config, authenticator, facet, models, report } = deps
   const rules = originRules({
     publicUrl,
     hosts: config.data.hosts,
@@ -139,7 +143,26 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
         },
         responder,
       ),
-    errorBody: (error) => errorBody(undefined, toWireError(error, 'modern', 'envelope', '').error),
+    llm: ({ request, target, identity, body, exchangeId, trace, at, startedAt }, responder) =>
+      models.handle(
+        {
+          httpMethod: request.method === 'POST' ? 'POST' : 'GET',
+          path: target.path,
+          headers: request.headers,
+          identity,
+          exchangeId,
+          trace,
+          receivedAt: at,
+          startedAt,
+          ...(body === undefined ? {} : { body }),
+        },
+        responder,
+      ),
+    errorBody: (error, { path, request, exchangeId }) => {
+      if (!path.startsWith('/v1/')) return errorBody(undefined, toWireError(error, 'modern', 'envelope', '').error)
+      const dialect = dialectOf(path, request.headers)
+      return JSON.stringify(dialect.errorBody(toDialectError(error, dialect.name), exchangeId))
+    },
     app,
     startTrace: (request) => startTrace(request.headers, undefined, sampleRatio),
     newId: uuidv7,

@@ -12,8 +12,9 @@ export function toExchangeLine(entry: Entry, at: number): string {
     `{"timestamp":"${toTimestamp(at)}","level":"info","message":"exchange"` +
     text('trace_id', entry.traceId) +
     text('request_id', entry.id) +
-    text('mcp.method.name', entry.method) +
+    text(entry.kind === 'model' ? 'http.route' : 'mcp.method.name', entry.method) +
     targetOf(entry) +
+    (entry.kind === 'model' ? modelFacts(entry) : '') +
     text('error.type', errorTypeOf(entry)) +
     text('tollgate.status', entry.status) +
     text('tollgate.decision', entry.decision) +
@@ -34,6 +35,34 @@ export function toExchangeLine(entry: Entry, at: number): string {
     milliseconds('tollgate.upstream_ms', entry.upstreamMs) +
     `,"tollgate.request_bytes":${entry.requestBytes},"tollgate.response_bytes":${entry.responseBytes}}\n`
   )
+}
+
+/** What only model calls have: who served, how many tokens, for how much. */
+function modelFacts(entry: Entry): string {
+  return (
+    text('gen_ai.provider.name', entry.provider) +
+    text('gen_ai.response.model', entry.reportedModel ?? entry.model) +
+    number('gen_ai.usage.input_tokens', inputOf(entry)) +
+    number('gen_ai.usage.output_tokens', outputOf(entry)) +
+    text('tollgate.usage_source', entry.usageSource) +
+    number('tollgate.nano_usd', entry.nanoUsd) +
+    text('tollgate.flags', entry.flags) +
+    `,"tollgate.attempt":${entry.attempt}` +
+    (entry.firstTokenMs === null ? '' : milliseconds('tollgate.first_token_ms', entry.firstTokenMs))
+  )
+}
+
+/** Every token that went in, cached or not; null where nothing is known. */
+export function inputOf(entry: Entry): number | null {
+  if (entry.inputTokens === null) return null
+  const cache = (entry.cacheReadTokens ?? 0) + (entry.cacheWrite5mTokens ?? 0) + (entry.cacheWrite1hTokens ?? 0)
+  return entry.inputTokens + cache + (entry.inputAudioTokens ?? 0) + (entry.inputImageTokens ?? 0)
+}
+
+/** Every token that came out, reasoning included; null where nothing is known. */
+export function outputOf(entry: Entry): number | null {
+  if (entry.outputTokens === null) return null
+  return entry.outputTokens + (entry.reasoningTokens ?? 0) + (entry.outputAudioTokens ?? 0)
 }
 
 /** The log line of one HTTP request that left no ledger entry, put together by hand too: lists are asked for more often than calls are made. */
@@ -68,6 +97,10 @@ function quote(value: string): string {
   return escapeActive(JSON.stringify(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value))
 }
 
+function number(name: string, value: number | null): string {
+  return value === null ? '' : `,"${name}":${value}`
+}
+
 function milliseconds(name: string, value: number): string {
   return `,"${name}":${Number.isFinite(value) ? Math.round(value * 1_000) / 1_000 : 0}`
 }
@@ -78,6 +111,7 @@ const MAX_TARGETS = 1_000
 
 function targetOf({ kind, target }: Entry): string {
   if (kind === 'tool') return `,"gen_ai.operation.name":"execute_tool","gen_ai.tool.name":${cleanTarget(target)}`
+  if (kind === 'model') return `,"gen_ai.operation.name":"chat","gen_ai.request.model":${cleanTarget(target)}`
   return kind === 'resource' ? `,"mcp.resource.uri":${cleanTarget(target)}` : `,"gen_ai.prompt.name":${cleanTarget(target)}`
 }
 

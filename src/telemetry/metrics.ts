@@ -1,6 +1,6 @@
 import { type Metric, Registry } from 'prom-client'
 import type { Entry } from '../core/entry.ts'
-import { errorTypeOf } from './exchange-line.ts'
+import { errorTypeOf, inputOf, outputOf } from './exchange-line.ts'
 import { processGauges } from './process-gauges.ts'
 import { Counter, type Family, Gauge, Histogram, type SeriesBudget } from './series.ts'
 
@@ -60,6 +60,7 @@ const OPERATION_LABELS = [
   'network_transport',
   'mcp_protocol_version',
 ] as const
+const MODEL_LABELS = ['gen_ai_provider_name', 'gen_ai_request_model', 'error_type'] as const
 const CIRCUITS = { closed: 0, 'half-open': 1, open: 2 } as const
 const HTTP_METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PUT', 'PATCH'])
 
@@ -101,6 +102,19 @@ function createFamilies(budget: SeriesBudget) {
       ...OPERATION_LABELS,
       'server',
     ]),
+    modelSeconds: seconds('gen_ai_client_operation_duration_seconds', 'Duration of attempts at providers.', MODEL_LABELS),
+    firstTokenSeconds: seconds(
+      'gen_ai_client_operation_time_to_first_chunk_seconds',
+      'Time from the request to the first content of a streamed answer.',
+      MODEL_LABELS,
+    ),
+    modelTokens: counter('tollgate_model_tokens_total', 'Tokens of model calls, by kind and by who counted them.', [
+      ...MODEL_LABELS,
+      'gen_ai_token_type',
+      'source',
+    ]),
+    modelNanoUsd: counter('tollgate_model_nano_usd_total', 'Cost of model calls, in nano-dollars.', [...MODEL_LABELS, 'team']),
+    unpriced: counter('tollgate_model_unpriced_total', 'Attempts at models whose price is not known.', MODEL_LABELS),
     sessionSeconds: seconds('mcp_server_session_duration_seconds', 'Duration of sessions of callers (legacy era).', [
       'network_transport',
       'mcp_protocol_version',
@@ -124,6 +138,7 @@ function countExchange(
   options: MetricsOptions,
   { entry, protocolVersion }: { readonly entry: Entry; readonly protocolVersion: string },
 ): void {
+  if (entry.kind === 'model') return countModel(hot, entry)
   // Names of tools that no catalog shows are a caller's words, and no labels.
   const tool = entry.kind !== 'tool' ? '' : entry.server === null ? 'unknown' : entry.target
   const error = errorTypeOf(entry) ?? ''
@@ -137,6 +152,23 @@ function countExchange(
     [entry.method, entry.upstreamTarget ?? tool, error, transport, '', entry.server],
     entry.upstreamMs / 1_000,
   )
+}
+
+function countModel(hot: ReturnType<typeof createFamilies>, entry: Entry): void {
+  hot.calls.add([entry.catalog ?? '', entry.provider ?? '', entry.team ?? '', entry.status])
+  if (entry.status !== 'retried') hot.decisions.add([entry.decision, entry.reason])
+  if (entry.status === 'limited') hot.limits.add([entry.error ?? ''])
+  if (entry.provider === null) return
+  // Names of models that no catalog grants are a caller's words; a provider was only asked for one that is granted.
+  const labels = [entry.provider, entry.target, errorTypeOf(entry) ?? '']
+  hot.modelSeconds.observe(labels, entry.upstreamMs / 1_000)
+  if (entry.stream === 1 && entry.firstTokenMs !== null) hot.firstTokenSeconds.observe(labels, entry.firstTokenMs / 1_000)
+  const source = entry.usageSource ?? ''
+  const [input, output] = [inputOf(entry), outputOf(entry)]
+  if (input !== null) hot.modelTokens.add([...labels, 'input', source], input)
+  if (output !== null) hot.modelTokens.add([...labels, 'output', source], output)
+  if (entry.nanoUsd !== null && entry.nanoUsd > 0) hot.modelNanoUsd.add([...labels, entry.team ?? ''], entry.nanoUsd)
+  if (entry.flags?.includes('unpriced') === true) hot.unpriced.add(labels)
 }
 
 /** An entry knows its era; only the modern one is a single version. */

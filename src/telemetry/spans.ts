@@ -1,6 +1,6 @@
 import type { Entry } from '../core/entry.ts'
 import type { TraceContext } from '../core/exchange.ts'
-import { errorTypeOf } from './exchange-line.ts'
+import { errorTypeOf, inputOf, outputOf } from './exchange-line.ts'
 
 /** What a span says beyond the entry of its exchange. */
 export interface SpanFacts {
@@ -40,7 +40,7 @@ export interface SpanPlan {
  */
 export function planSpans(trace: TracedBy, entry: Entry, facts: SpanFacts, newSpanId: () => string): SpanPlan[] {
   const end = entry.at + entry.durationMs
-  const hasUpstream = entry.server !== null && entry.upstreamMs > 0
+  const hasUpstream = (entry.server !== null || entry.provider !== null) && entry.upstreamMs > 0
   const server: SpanPlan = {
     name: spanName(entry, entry.target),
     kind: 'server',
@@ -54,23 +54,26 @@ export function planSpans(trace: TracedBy, entry: Entry, facts: SpanFacts, newSp
   }
   if (!hasUpstream) return [server]
   const client: SpanPlan = {
-    name: spanName(entry, entry.upstreamTarget ?? entry.target),
+    name: spanName(entry, entry.model ?? entry.upstreamTarget ?? entry.target),
     kind: 'client',
     spanId: trace.spanId,
     parentSpanId: server.spanId,
     start: Math.max(entry.at, end - entry.upstreamMs),
     end,
     attributes: clientAttributes(entry, facts),
-    isError: entry.status === 'tool_error' || entry.status === 'error',
+    isError: CLIENT_ERRORS.has(entry.status),
   }
   return [server, client]
 }
+
+const CLIENT_ERRORS: ReadonlySet<Entry['status']> = new Set(['tool_error', 'error', 'cut', 'retried'])
 
 /** Attributes of a span; absent ones are left out by the SDK's own rules. */
 type SpanAttributes = Record<string, string | number>
 
 /** Name of a span: the method and what it is about. Never a resource URI, whose number has no bound. */
 function spanName({ kind, method }: Entry, target: string): string {
+  if (kind === 'model') return `chat ${target}`
   return kind === 'resource' ? method : `${method} ${target}`
 }
 
@@ -122,12 +125,29 @@ function isServerError(entry: Entry): boolean {
 
 function commonAttributes(entry: Entry, target: string): SpanAttributes {
   const error = errorTypeOf(entry)
+  if (entry.kind === 'model') return { ...modelAttributes(entry, target), ...present('error.type', error) }
   return {
     'mcp.method.name': entry.method,
     ...(entry.kind === 'tool' ? { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': target } : {}),
     ...(entry.kind === 'prompt' ? { 'gen_ai.prompt.name': target } : {}),
     ...present('error.type', error),
     ...present('rpc.response.status_code', error !== undefined && /^-?\d+$/.test(error) ? error : undefined),
+  }
+}
+
+function modelAttributes(entry: Entry, target: string): SpanAttributes {
+  return {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.request.model': target,
+    'http.route': entry.method,
+    ...present('gen_ai.provider.name', entry.provider),
+    ...present('gen_ai.response.model', entry.reportedModel),
+    ...present('gen_ai.usage.input_tokens', inputOf(entry)),
+    ...present('gen_ai.usage.output_tokens', outputOf(entry)),
+    ...present('gen_ai.usage.cache_read.input_tokens', entry.cacheReadTokens),
+    ...present('gen_ai.usage.reasoning.output_tokens', entry.reasoningTokens),
+    ...present('gen_ai.response.time_to_first_chunk', entry.firstTokenMs === null ? null : entry.firstTokenMs / 1_000),
+    ...present('tollgate.nano_usd', entry.nanoUsd),
   }
 }
 

@@ -85,11 +85,11 @@ class RunningAttempt implements Attempt, UpstreamListener {
     })
     const { prepared, clocks, deadline } = options
     const { request, headers, live } = prepared
-    const { pathname, search } = new URL(request.url)
+    const pathAt = request.url.indexOf('/', 'https://'.length)
     this.#call = new UpstreamCall(
       {
         dispatcher: live.pool(request.url),
-        path: pathname + search,
+        path: pathAt === -1 ? '/' : request.url.slice(pathAt),
         headers,
         body: request.body,
         clocks,

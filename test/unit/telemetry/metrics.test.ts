@@ -37,6 +37,11 @@ test('the names of all metrics are these', async () => {
   expect(body.match(/^# TYPE .*$/gm)?.map((line) => line.slice(7))).toEqual([
     'mcp_server_operation_duration_seconds histogram',
     'mcp_client_operation_duration_seconds histogram',
+    'gen_ai_client_operation_duration_seconds histogram',
+    'gen_ai_client_operation_time_to_first_chunk_seconds histogram',
+    'tollgate_model_tokens_total counter',
+    'tollgate_model_nano_usd_total counter',
+    'tollgate_model_unpriced_total counter',
     'mcp_server_session_duration_seconds histogram',
     'tollgate_calls_total counter',
     'tollgate_decisions_total counter',
