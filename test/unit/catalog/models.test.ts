@@ -168,7 +168,7 @@ describe('deciding about a model', () => {
     ['the route is for this team', {}, CONDITIONAL, {}, 'allowed', true],
     ['both hold', { when: 'request.maxTokens < 10' }, CONDITIONAL, { maxTokens: 9 }, 'allowed', true],
     ['what the request does not say', { when: 'request.maxTokens < 10' }, FAST, {}, 'condition-error', true],
-  ])('%s', async (_name, rule, route, request, reason, listed) => {
+  ])('%s', async (_name, rule, ...[route, request, reason, listed]) => {
     const snapshot = await withModels([{ route: 'fast', ...rule }], { fast: route })
     expect(snapshot.problems).toEqual([])
 
@@ -213,7 +213,7 @@ describe('explaining a model', () => {
     ['condition of the route', {}, { ...FAST, when: "principal.team == 'x'" }, 'fast', "make `principal.team == 'x'` true"],
     ['not granted', {}, FAST, 'other', 'add { "route": "other" } to "models" of catalogs/c.json'],
     ['misspelt', {}, FAST, 'fats', 'no route is named "fats"; the nearest name is "fast"'],
-  ])('%s', async (_name, rule, route, target, change) => {
+  ])('%s', async (_name, rule, ...[route, target, change]) => {
     const snapshot = await withModels([{ route: 'fast', ...rule }], { fast: route, other: FAST })
 
     const explanation = explain({ principal: who, snapshot, action: 'call', target: { kind: 'model', name: target }, now: NOW })
