@@ -3,15 +3,17 @@ import { GatewayError, toGatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { Ledger } from '../metering/contract.ts'
+import { exchangeRoute, type ExchangeDeps } from './exchange.ts'
 import { explainRoute, type ExplainDeps } from './explain.ts'
 import { statusRoute, type StatusDeps } from './status.ts'
+import { targetsRoute, type TargetsDeps } from './targets.ts'
 import { entriesRoute, usageRoute } from './usage.ts'
 
 /** What an administrator may be: `auditor` alone sees captured payloads, `viewer` only reads. */
 export type Role = 'admin' | 'auditor' | 'viewer'
 
 /** What the admin API borrows. */
-export interface AdminDeps extends ExplainDeps, StatusDeps {
+export interface AdminDeps extends ExplainDeps, StatusDeps, TargetsDeps, ExchangeDeps {
   /** Verifies the credential of an admin request; throws GatewayError. */
   authenticate(request: Request): Promise<Identity>
   readonly ledger: Ledger
@@ -42,6 +44,8 @@ export function createAdminApp(deps: AdminDeps): Express {
   app.get('/admin/v1/explain', anyone, explainRoute(deps))
   app.get('/admin/v1/usage', anyone, usageRoute(deps))
   app.get('/admin/v1/entries', anyone, entriesRoute(deps))
+  app.get('/admin/v1/exchanges/:id', anyone, exchangeRoute(deps))
+  app.get('/admin/v1/targets', anyone, targetsRoute(deps))
   app.post('/admin/v1/reload', allow(deps, ['admin']), async (_request, response) => {
     response.json(await deps.reload())
   })

@@ -1,11 +1,12 @@
 import type { RequestHandler } from 'express'
+import type { DecisionRequest } from '../core/decision.ts'
 import { GatewayError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/principal.ts'
 import type { CatalogItem, ItemKind, Snapshot } from '../core/snapshot.ts'
 import { rewriteArguments } from '../catalog/arguments.ts'
 import { decide } from '../policy/decide.ts'
-import { explain } from '../policy/explain.ts'
+import { explain, type Explanation } from '../policy/explain.ts'
 
 /** What `GET /admin/v1/explain` borrows. */
 export interface ExplainDeps {
@@ -14,12 +15,33 @@ export interface ExplainDeps {
   principalOf(token: string): Promise<Principal>
   /** The counters a call of this item by this principal would pass, and how full they are. */
   limitsOf(principal: Principal, item: CatalogItem): readonly { label: string; used: number; max: number }[]
+  /** What routing would consider for a request to a model now, in the order of trying, then what it skips. */
+  planOf(question: ModelQuestion): readonly ConsideredTarget[]
   now(): Date
 }
 
-const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template']
+/** A model somebody asks about; without `request` conditions on it are left open. */
+export interface ModelQuestion {
+  readonly item: CatalogItem
+  readonly principal: Principal
+  readonly request?: JsonObject
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
 
-/** Explains why a principal may or may not use something: `?kind=tool&name=...&principal={...}&catalog=...&args={...}`. */
+/** One target, and why it would be tried or skipped. */
+export interface ConsideredTarget {
+  readonly target: string
+  readonly outcome: 'candidate' | 'skipped'
+  readonly reason: string
+}
+
+const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template', 'model']
+
+/**
+ * Explains why a principal may or may not use something: `?kind=tool&name=...&principal={...}&catalog=...&args={...}`; for a model
+ * `request={"stream":true}` instead of `args`, and the targets of its route are in the answer.
+ */
 export function explainRoute(deps: ExplainDeps): RequestHandler {
   return async (request, response) => {
     const query = new URL(request.originalUrl, 'http://gateway.invalid').searchParams
@@ -29,7 +51,7 @@ export function explainRoute(deps: ExplainDeps): RequestHandler {
     const name = query.get('name')
     if (kind === undefined) throw new GatewayError('invalid_request', `kind must be one of ${KINDS.join(', ')}`)
     if (name === null || name === '')
-      throw new GatewayError('invalid_request', 'name is missing: the tool, prompt, resource URI or template to explain')
+      throw new GatewayError('invalid_request', 'name is missing: the tool, prompt, resource URI, template or model to explain')
 
     const catalog = query.get('catalog')
     const scope = {
@@ -40,20 +62,35 @@ export function explainRoute(deps: ExplainDeps): RequestHandler {
       now: deps.now(),
     }
     const args = parseObject(query.get('args'), 'args')
+    const sent = parseObject(query.get('request'), 'request')
     const item = decide({ ...scope, action: 'list' }).item
     const full = args === undefined || item === undefined ? args : rewriteArguments(item, args)
-    const explanation = explain({ ...scope, action: 'call', ...(full === undefined ? {} : { args: full }) })
-    const limits = explanation.item === undefined ? [] : limitsFor(deps, scope.snapshot, principal, explanation)
-    response.json({ ...explanation, limits, principal })
+    const explanation = explain({
+      ...scope,
+      action: 'call',
+      ...(full === undefined ? {} : { args: full }),
+      ...(sent === undefined ? {} : { request: sent }),
+    })
+    const explained = explainedItem(scope, explanation)
+    response.json({
+      ...explanation,
+      limits: explained === undefined ? [] : deps.limitsOf(principal, explained),
+      ...(explained?.model === undefined ? {} : { targets: targetsFor(deps, explained, { ...scope, request: sent }) }),
+      principal,
+    })
   }
 }
 
-function limitsFor(deps: ExplainDeps, snapshot: Snapshot, principal: Principal, explanation: ReturnType<typeof explain>) {
-  const shown = explanation.item
-  const catalog = explanation.catalog === undefined ? undefined : snapshot.catalogs.get(explanation.catalog)
-  const items = Object.values(catalog?.items ?? {}).flat()
-  const item = items.find((entry) => entry.server === shown?.server && entry.definition.digest === shown.digest)
-  return item === undefined ? [] : deps.limitsOf(principal, item)
+/** What the names of the question led to; `explain` also takes an upstream's own name. */
+function explainedItem(scope: Omit<DecisionRequest, 'action'>, { item }: Explanation): CatalogItem | undefined {
+  if (item === undefined) return undefined
+  return decide({ ...scope, target: { ...scope.target, name: item.name }, action: 'list' }).item
+}
+
+type Asked = { readonly principal: Principal; readonly request: JsonObject | undefined; readonly now: Date }
+
+function targetsFor(deps: ExplainDeps, item: CatalogItem, { principal, request, now }: Asked): readonly ConsideredTarget[] {
+  return deps.planOf({ item, principal, now: now.getTime(), ...(request === undefined ? {} : { request }) })
 }
 
 function parsePrincipal(text: string | null): Principal {

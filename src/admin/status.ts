@@ -37,6 +37,12 @@ export function statusRoute(deps: StatusDeps): RequestHandler {
         shows: count(catalog.items),
         withheld: catalog.withheld.length,
       })),
+      routes: [...snapshot.routes.values()].map(({ id, enabled, strategy, targets }) => ({
+        id,
+        enabled,
+        strategy,
+        targets: targets.map(({ key }) => key),
+      })),
       ...deps.facts(),
     })
   }

@@ -1,13 +1,16 @@
 import type { TraceStep } from '../core/decision.ts'
 import { isJsonObject } from '../core/json.ts'
-import type { OfferedKind, RuleLocation } from '../core/snapshot.ts'
+import type { ItemKind, RuleLocation } from '../core/snapshot.ts'
 import type { Explanation } from '../policy/explain.ts'
-import { openAdminClient, type AdminOptions } from './admin-client.ts'
+import { openAdminClient, type AdminClient, type AdminOptions } from './admin-client.ts'
+import { renderConsidered, renderExchange, type ExchangeAnswer } from './explain-exchange.ts'
+import type { TextAnswer } from './fetch-text.ts'
 import { EXIT, type CliIo } from './io.ts'
 import type { Lent } from './lent.ts'
 import { parsePrincipal } from './principal-option.ts'
+import { printable } from '../lib/printable.ts'
 
-/** Options of `tollgate explain`: one of principal and token, one of tool, prompt and resource. */
+/** Options of `tollgate explain`: an exchange; or one of principal and token, and one of tool, prompt, resource and model. */
 export interface ExplainOptions extends AdminOptions {
   readonly principal?: string
   /** A pasted token; it travels in a header and appears in no log. */
@@ -15,15 +18,22 @@ export interface ExplainOptions extends AdminOptions {
   readonly tool?: string
   readonly prompt?: string
   readonly resource?: string
+  readonly model?: string
   readonly catalog?: string
   /** Arguments of the call, as JSON. */
   readonly args?: string
+  /** Facts of a model request, as JSON. */
+  readonly request?: string
+  /** The `X-Tollgate-Request-Id` of an answer. */
+  readonly exchange?: string
   readonly json?: boolean
 }
 
 /** The answer of `GET /admin/v1/explain`. */
 export type ExplainAnswer = Explanation & {
   readonly limits?: readonly { readonly label: string; readonly used: number; readonly max: number }[]
+  /** What routing would consider, for a model. */
+  readonly targets?: readonly unknown[]
 }
 
 /** `tollgate explain`: why a caller may or may not use something, and the smallest change that would flip it. */
@@ -33,49 +43,76 @@ export async function explain(options: ExplainOptions, io: CliIo, lent: Pick<Len
     io.err(`tollgate: ${problem}\n`)
     return EXIT.usage
   }
+  const client = await openAdminClient(options, io, lent)
+  if (options.exchange !== undefined)
+    return await explainExchange(options.exchange, client, { io, isJson: options.json === true })
   const target = targetOf(options)
   const query = new URLSearchParams({ kind: target.kind, name: target.name })
   if (options.catalog !== undefined) query.set('catalog', options.catalog)
   if (options.principal !== undefined) query.set('principal', JSON.stringify(parsePrincipal(options.principal)))
   if (options.args !== undefined) query.set('args', options.args)
-  const client = await openAdminClient(options, io, lent)
-  const answer = await client.get(
-    '/admin/v1/explain',
-    query,
-    options.token === undefined ? {} : { 'x-tollgate-explain-token': options.token.trim() },
-  )
-  if (answer.status !== 200)
-    throw new Error(`the gateway refused the question: ${messageOf(answer.body) ?? `HTTP ${answer.status}`}`)
-  const explanation = JSON.parse(answer.body) as ExplainAnswer // our own gateway's admin API
+  if (options.request !== undefined) query.set('request', options.request)
+  const token = options.token === undefined ? {} : { 'x-tollgate-explain-token': options.token.trim() }
+  const answer = await client.get('/admin/v1/explain', query, token)
+  const explanation = JSON.parse(accepted(answer)) as ExplainAnswer // our own gateway's admin API
   io.out(options.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : renderExplanation(explanation, target))
   return EXIT.ok
 }
 
-function findUsageProblem({ principal, token, tool, prompt, resource, args }: ExplainOptions): string | undefined {
+async function explainExchange(
+  id: string,
+  client: AdminClient,
+  { io, isJson }: { readonly io: CliIo; readonly isJson: boolean },
+): Promise<number> {
+  const answer = await client.get(`/admin/v1/exchanges/${encodeURIComponent(id)}`)
+  const exchange = JSON.parse(accepted(answer)) as ExchangeAnswer // our own gateway's admin API
+  io.out(isJson ? `${JSON.stringify(exchange, null, 2)}\n` : renderExchange(exchange))
+  return EXIT.ok
+}
+
+/** The body of an answer, or an error with the words of the gateway. */
+function accepted({ status, body }: TextAnswer): string {
+  if (status === 200) return body
+  throw new Error(`the gateway refused the question: ${messageOf(body) ?? `HTTP ${status}`}`)
+}
+
+function findUsageProblem(options: ExplainOptions): string | undefined {
+  const { principal, token, exchange, args, request } = options
+  const targets = [options.tool, options.prompt, options.resource, options.model].filter((name) => name !== undefined)
+  if (exchange !== undefined)
+    return targets.length === 0 && principal === undefined && token === undefined
+      ? undefined
+      : '--exchange stands alone: it tells what happened, not what would'
   if ((principal === undefined) === (token === undefined))
     return 'name the caller: one of --principal team=research,user=ann or --token <token>'
-  if ([tool, prompt, resource].filter((name) => name !== undefined).length !== 1)
-    return 'name one target: --tool, --prompt or --resource'
-  if (args === undefined) return undefined
+  if (targets.length !== 1) return 'name one target: --tool, --prompt, --resource or --model'
+  return (
+    objectProblem('--args', args, '{"path":"/x"}') ?? objectProblem('--request', request, '{"stream":true,"inputTokens":900}')
+  )
+}
+
+function objectProblem(name: string, text: string | undefined, example: string): string | undefined {
+  if (text === undefined) return undefined
   try {
-    return isJsonObject(JSON.parse(args)) ? undefined : `--args must be a JSON object such as {"path":"/x"}`
+    return isJsonObject(JSON.parse(text)) ? undefined : `${name} must be a JSON object such as ${example}`
   } catch (error) {
-    return `--args is not valid JSON: ${error instanceof Error ? error.message : String(error)}`
+    return `${name} is not valid JSON: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 
-function targetOf({ tool, prompt, resource }: ExplainOptions): { readonly kind: OfferedKind; readonly name: string } {
+function targetOf({ tool, prompt, model, resource }: ExplainOptions): { readonly kind: ItemKind; readonly name: string } {
   if (tool !== undefined) return { kind: 'tool', name: tool }
+  if (model !== undefined) return { kind: 'model', name: model }
   return prompt === undefined ? { kind: 'resource', name: resource ?? '' } : { kind: 'prompt', name: prompt }
 }
 
 /** The words a terminal shows for an explanation. */
-function renderExplanation(answer: ExplainAnswer, target: { readonly kind: OfferedKind; readonly name: string }): string {
+function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemKind; readonly name: string }): string {
   const { item, server } = answer
   const facts: [string, string | undefined][] = [
     ['catalog', answer.catalog],
     ['rule', answer.rule && place(answer.rule)],
-    ['item', item && `${item.server}/${item.upstreamName}${item.name === item.upstreamName ? '' : `, shown as ${item.name}`}`],
+    [target.kind === 'model' ? 'route' : 'item', item && itemWords(item)],
     ['digest', item && `${item.digest} (as shown ${item.shownDigest})`],
     [
       'server',
@@ -92,10 +129,16 @@ function renderExplanation(answer: ExplainAnswer, target: { readonly kind: Offer
     '',
     'trace',
     ...answer.trace.map(traceLine),
+    ...renderConsidered(answer.targets),
     '',
     `change    ${answer.change}`,
   ]
   return `${lines.map(printable).join('\n')}\n`
+}
+
+function itemWords({ server, upstreamName, name }: NonNullable<ExplainAnswer['item']>): string {
+  const origin = server === '' ? upstreamName : `${server}/${upstreamName}`
+  return `${origin}${name === upstreamName ? '' : `, shown as ${name}`}`
 }
 
 function traceLine({ outcome, step, message, rule }: TraceStep): string {
@@ -104,11 +147,6 @@ function traceLine({ outcome, step, message, rule }: TraceStep): string {
 
 function place({ file, line, column, path }: RuleLocation): string {
   return `${file}:${line}:${column} ${path}`
-}
-
-/** Names come from upstream servers: nothing in them may move the cursor of a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}|\p{Cf}|\u2028|\u2029/gu, '\uFFFD')
 }
 
 /** The words of a problem document (RFC 9457). */

@@ -29,8 +29,11 @@ function addExplain(program: Command, { io, lent, action }: Verbs): void {
     .option('--tool <name>', 'a tool, by shown name, upstream name or server/name')
     .option('--prompt <name>', 'a prompt')
     .option('--resource <uri>', 'a resource')
+    .option('--model <name>', 'a model, with the targets of its route')
     .option('--catalog <id>', 'only this catalog')
     .option('--args <json>', 'the arguments of the call')
+    .option('--request <json>', 'facts of a model request, such as {"stream":true,"inputTokens":900}')
+    .option('--exchange <id>', 'what happened to one request: the X-Tollgate-Request-Id of its answer')
     .option('--admin-url <url>', 'the admin listener (default: that of the configuration)', httpUrl)
     .option('--json', 'as JSON')
     .action(
