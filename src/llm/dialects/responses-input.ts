@@ -1,10 +1,10 @@
 // Items become turns: items of one speaker that follow each other are one turn; leading system and developer messages are the system text.
 // Signatures of tool calls arrive in reasoning items of their own (wires/responses-signature.ts) and are put back onto their calls.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
 import type { CacheHint, Part, Signature, Source, TextPart, Turn } from '../middle.ts'
 import { reasoningText } from '../wires/responses-output.ts'
-import { NATIVE_FAMILY, unseal, type Sealed } from '../wires/responses-signature.ts'
-import { needText, readObjects, readText, readWord, refusal, valueOf } from './responses-read.ts'
+import { NATIVE_FAMILY, unseal } from '../wires/responses-signature.ts'
 
 /** What the input of a request says. */
 export interface ReadInput {
@@ -15,16 +15,29 @@ export interface ReadInput {
 }
 
 /** Reads `input`. */
-export function readInput(body: JsonObject): ReadInput {
-  const place = { holder: body, name: 'input' }
-  const input = valueOf(place)
-  const others = new Map<string, JsonObject[]>()
-  if (input === undefined) return { system: [], turns: [], others }
-  if (typeof input === 'string') return { system: [], turns: [{ role: 'user', parts: [{ type: 'text', text: input }] }], others }
-  if (!Array.isArray(input)) throw refusal('input', 'text or a list of items')
-  const reading: Reading = { system: [], turns: [], others, names: new Map(), proofs: new Map() }
-  readObjects(place)?.forEach((item, index) => readItem(reading, item, `input[${index}].`))
-  return { system: reading.system, turns: reading.turns.map((turn) => withProofs(turn, reading.proofs)), others }
+export function readInput(body: Reader): ReadInput {
+  const input = body.raw('input') ?? []
+  if (typeof input === 'string')
+    return { system: [], turns: [{ role: 'user', parts: [{ type: 'text', text: input }] }], others: new Map() }
+  if (!isList(input)) throw fault(body.at('input'), 'must be text or a list of items')
+  const reading: Reading = { system: [], turns: [], others: new Map(), names: new Map(), proofs: new Map() }
+  for (const [index, value] of input.entries()) readItem(reading, objectAt(value, `${body.at('input')}[${index}]`), index)
+  const { system, turns, others, proofs } = reading
+  return { system, turns: turns.map((turn) => withProofs(turn, proofs)), others }
+}
+
+/** Adds to the list of a name. */
+export function append(lists: Map<string, JsonObject[]>, name: string, value: JsonObject): void {
+  const list = lists.get(name)
+  if (list === undefined) lists.set(name, [value])
+  else list.push(value)
+}
+
+/** A text that must be there. */
+export function needText(reader: Reader, name: string): string {
+  const text = reader.text(name)
+  if (text === undefined) throw fault(reader.at(name), 'must be text')
+  return text
 }
 
 interface OpenTurn {
@@ -42,65 +55,53 @@ interface Reading {
   readonly proofs: Map<string, Signature>
 }
 
-function readItem(reading: Reading, item: JsonObject, at: string): void {
-  const type = readText({ holder: item, name: 'type', at }) ?? 'message'
-  switch (type) {
-    case 'message':
-      return readMessage(reading, item, at)
-    case 'function_call':
-      return readCall(reading, item, at)
-    case 'function_call_output':
-      return readResult(reading, item, at)
-    case 'reasoning':
-      return readReasoning(reading, item, at)
-    default:
-      return append(reading.others, type, item)
-  }
-}
-
-/** Adds to the list of a name. */
-export function append(lists: Map<string, JsonObject[]>, name: string, value: JsonObject): void {
-  const list = lists.get(name)
-  if (list === undefined) lists.set(name, [value])
-  else list.push(value)
+function readItem(reading: Reading, item: JsonObject, index: number): void {
+  const reader = createReader(item, `$.input[${index}]`)
+  const type = reader.text('type') ?? 'message'
+  if (type === 'message') readMessage(reading, reader)
+  else if (type === 'function_call') readCall(reading, reader)
+  else if (type === 'function_call_output') readResult(reading, reader)
+  else if (type === 'reasoning') readReasoning(reading, reader, item)
+  else append(reading.others, type, item)
 }
 
 function add(reading: Reading, role: Turn['role'], parts: readonly Part[]): void {
   const last = reading.turns.at(-1)
-  if (last?.role === role) last.parts.push(...parts)
-  else reading.turns.push({ role, parts: [...parts] })
+  if (last?.role !== role) reading.turns.push({ role, parts: [...parts] })
+  else for (const part of parts) last.parts.push(part)
 }
 
-function readMessage(reading: Reading, item: JsonObject, at: string): void {
-  const role = readWord({ holder: item, name: 'role', at }, ['user', 'assistant', 'system', 'developer'])
-  if (role === undefined) throw refusal(`${at}role`, 'one of user, assistant, system, developer')
-  const parts = readContent(item, 'content', at)
+const ROLES = ['user', 'assistant', 'system', 'developer'] as const
+
+function readMessage(reading: Reading, reader: Reader): void {
+  const role = reader.word('role', ROLES)
+  if (role === undefined) throw fault(reader.at('role'), `must be one of ${ROLES.join(', ')}`)
+  const parts = readContent(reader, 'content')
   if (role === 'user' || role === 'assistant') return add(reading, role, parts)
   const texts = parts.filter((part): part is TextPart => part.type === 'text')
-  if (reading.turns.length > 0 || texts.length < parts.length) add(reading, 'system', parts)
-  else reading.system.push(...texts)
+  if (reading.turns.length > 0 || texts.length < parts.length) return add(reading, 'system', parts)
+  for (const text of texts) reading.system.push(text)
 }
 
-function readCall(reading: Reading, item: JsonObject, at: string): void {
-  const id = needText({ holder: item, name: 'call_id', at })
-  const name = needText({ holder: item, name: 'name', at })
+function readCall(reading: Reading, reader: Reader): void {
+  const id = needText(reader, 'call_id')
+  const name = needText(reader, 'name')
+  const args = reader.text('arguments') ?? ''
   reading.names.set(id, name)
-  const args = readText({ holder: item, name: 'arguments', at }) ?? ''
   add(reading, 'assistant', [{ type: 'tool-call', id, name, arguments: args === '' ? '{}' : args }])
 }
 
-function readResult(reading: Reading, item: JsonObject, at: string): void {
-  const callId = needText({ holder: item, name: 'call_id', at })
+function readResult(reading: Reading, reader: Reader): void {
+  const callId = needText(reader, 'call_id')
   const name = reading.names.get(callId)
-  const parts = readContent(item, 'output', at)
+  const parts = readContent(reader, 'output')
   add(reading, 'user', [{ type: 'tool-result', callId, parts, ...(name === undefined ? {} : { name }) }])
 }
 
-function readReasoning(reading: Reading, item: JsonObject, at: string): void {
-  const id = readText({ holder: item, name: 'id', at })
-  const text = reasoningText(item)
-  const sealed = readText({ holder: item, name: 'encrypted_content', at }) ?? ''
-  const proof: Sealed | undefined = sealed === '' ? undefined : unseal(sealed, NATIVE_FAMILY)
+function readReasoning(reading: Reading, reader: Reader, item: JsonObject): void {
+  const id = reader.text('id')
+  const sealed = reader.text('encrypted_content') ?? ''
+  const proof = sealed === '' ? undefined : unseal(sealed, NATIVE_FAMILY)
   if (proof?.kind === 'call') {
     reading.proofs.set(proof.callId, proof.signature)
     return
@@ -108,8 +109,8 @@ function readReasoning(reading: Reading, item: JsonObject, at: string): void {
   add(reading, 'assistant', [
     {
       type: 'reasoning',
-      text,
-      ...(proof === undefined ? {} : proof.kind === 'redacted' ? { redacted: proof.signature } : { signature: proof.signature }),
+      text: reasoningText(item),
+      ...(proof === undefined ? {} : { [proof.kind]: proof.signature }),
       ...(id === undefined ? {} : { id }),
     },
   ])
@@ -125,81 +126,84 @@ function withProofs({ role, parts }: OpenTurn, proofs: ReadonlyMap<string, Signa
 }
 
 /** Words of a message, or the output of a tool: text, or a list of parts. */
-function readContent(item: JsonObject, name: string, at: string): Part[] {
-  const content = valueOf({ holder: item, name })
+function readContent(reader: Reader, name: string): Part[] {
+  const content = reader.raw(name)
   if (typeof content === 'string') return [{ type: 'text', text: content }]
-  if (!Array.isArray(content)) throw refusal(`${at}${name}`, 'text or a list of parts')
-  const parts = readObjects({ holder: item, name, at }) ?? []
-  return parts.map((part, index) => readPart(part, `${at}${name}[${index}].`))
+  if (!isList(content)) throw fault(reader.at(name), 'must be text or a list of parts')
+  return content.map((value, index) => {
+    const path = `${reader.at(name)}[${index}]`
+    const part = objectAt(value, path)
+    return readPart(createReader(part, path), cacheOf(part['prompt_cache_breakpoint']))
+  })
 }
 
 const PARTS = ['input_text', 'output_text', 'text', 'refusal', 'input_image', 'input_file', 'input_audio'] as const
 
-function readPart(part: JsonObject, at: string): Part {
-  const type = readWord({ holder: part, name: 'type', at }, PARTS)
-  const cache = cacheOf(part['prompt_cache_breakpoint'])
-  switch (type) {
+interface Cached {
+  readonly cache?: CacheHint
+}
+
+function readPart(reader: Reader, cache: Cached): Part {
+  switch (reader.word('type', PARTS)) {
     case undefined:
-      throw refusal(`${at}type`, `one of ${PARTS.join(', ')}`)
+      throw fault(reader.at('type'), `must be one of ${PARTS.join(', ')}`)
     case 'refusal':
-      return { type: 'refusal', text: needText({ holder: part, name: 'refusal', at }), ...cache }
+      return { type: 'refusal', text: needText(reader, 'refusal'), ...cache }
     case 'input_image':
-      return readImage(part, at, cache)
+      return readImage(reader, cache)
     case 'input_file':
-      return readFile(part, at, cache)
+      return readFile(reader, cache)
     case 'input_audio':
-      return readAudio(part, at)
+      return readAudio(reader)
     default:
-      return { type: 'text', text: needText({ holder: part, name: 'text', at }), ...cache }
+      return { type: 'text', text: needText(reader, 'text'), ...cache }
   }
 }
 
-function cacheOf(hint: Json | undefined): { readonly cache?: CacheHint } {
+function cacheOf(hint: Json | undefined): Cached {
   if (!isJsonObject(hint)) return {}
   return { cache: hint['ttl'] === '12h' ? { ttl: '1h' } : {} }
 }
 
-function readImage(part: JsonObject, at: string, cache: { readonly cache?: CacheHint }): Part {
-  const detail = readText({ holder: part, name: 'detail', at })
-  const fileId = readText({ holder: part, name: 'file_id', at })
-  const url = readText({ holder: part, name: 'image_url', at })
-  if (fileId === undefined && url === undefined)
-    throw refusal(`${at}image_url`, 'a URL or a data: URL as text, or file_id beside it')
-  const source: Source = url === undefined ? { kind: 'file', fileId: fileId ?? '' } : fromUrl(url, `${at}image_url`)
+function readImage(reader: Reader, cache: Cached): Part {
+  const detail = reader.text('detail')
+  const url = reader.text('image_url')
+  const fileId = reader.text('file_id')
+  if (url === undefined && fileId === undefined)
+    throw fault(reader.at('image_url'), 'must be a URL as text, or file_id beside it')
+  const source: Source = url === undefined ? { kind: 'file', fileId: fileId ?? '' } : fromUrl(url, reader.at('image_url'))
   return { type: 'image', source, ...(detail === undefined ? {} : { detail }), ...cache }
 }
 
-function readFile(part: JsonObject, at: string, cache: { readonly cache?: CacheHint }): Part {
-  const name = readText({ holder: part, name: 'filename', at })
-  const fileId = readText({ holder: part, name: 'file_id', at })
-  const data = readText({ holder: part, name: 'file_data', at })
-  const url = readText({ holder: part, name: 'file_url', at })
-  const common = { type: 'file' as const, ...(name === undefined ? {} : { name }), ...cache }
-  if (data !== undefined) return { ...common, source: fromFileData(data, `${at}file_data`) }
-  if (url !== undefined) return { ...common, source: fromUrl(url, `${at}file_url`) }
-  if (fileId !== undefined) return { ...common, source: { kind: 'file', fileId } }
-  throw refusal(`${at}file_data`, 'text, or file_url or file_id beside it')
+function readFile(reader: Reader, cache: Cached): Part {
+  const name = reader.text('filename')
+  return { type: 'file', source: readFileSource(reader), ...(name === undefined ? {} : { name }), ...cache }
 }
 
-function readAudio(part: JsonObject, at: string): Part {
-  const audio = isJsonObject(part['input_audio']) ? part['input_audio'] : {}
-  const place = { holder: audio, at: `${at}input_audio.` }
-  return { type: 'audio', data: needText({ ...place, name: 'data' }), format: needText({ ...place, name: 'format' }) }
+/** `file_data` is a data: URL; bare base64 is taken for a PDF, which is what such files mostly are. */
+function readFileSource(reader: Reader): Source {
+  const data = reader.text('file_data')
+  const url = reader.text('file_url')
+  const fileId = reader.text('file_id')
+  if (data !== undefined && !/^data:/i.test(data)) return { kind: 'base64', mediaType: 'application/pdf', data }
+  if (data !== undefined) return fromUrl(data, reader.at('file_data'))
+  if (url !== undefined) return fromUrl(url, reader.at('file_url'))
+  if (fileId !== undefined) return { kind: 'file', fileId }
+  throw fault(reader.at('file_data'), 'must be text, or file_url or file_id beside it')
+}
+
+function readAudio(reader: Reader): Part {
+  const audio = createReader(objectAt(reader.raw('input_audio'), reader.at('input_audio')), reader.at('input_audio'))
+  return { type: 'audio', data: needText(audio, 'data'), format: needText(audio, 'format') }
 }
 
 function fromUrl(url: string, path: string): Source {
   if (!/^data:/i.test(url)) return { kind: 'url', url }
-  const head = /^data:([^;,]*)((?:;[^;,]*)*),/i.exec(url.slice(0, 512))
-  if (head === null || !/;base64$/i.test(head[2] ?? ''))
-    throw refusal(path, 'a data: URL in base64, such as data:image/png;base64,...')
-  return {
-    kind: 'base64',
-    mediaType: head[1] === '' ? 'application/octet-stream' : (head[1] ?? ''),
-    data: url.slice(head[0].length),
-  }
+  const [head = '', mediaType = '', parameters = ''] = /^data:([^;,]*)((?:;[^;,]*)*),/i.exec(url.slice(0, 512)) ?? []
+  if (!/;base64$/i.test(parameters)) throw fault(path, 'must be a data: URL in base64, such as data:image/png;base64,...')
+  return { kind: 'base64', mediaType: mediaType === '' ? 'application/octet-stream' : mediaType, data: url.slice(head.length) }
 }
 
-/** `file_data` is a data: URL; bare base64 is taken for a PDF, which is what such files mostly are. */
-function fromFileData(data: string, path: string): Source {
-  return /^data:/i.test(data) ? fromUrl(data, path) : { kind: 'base64', mediaType: 'application/pdf', data }
+function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value)
 }

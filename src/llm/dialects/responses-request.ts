@@ -1,18 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
 import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
-import { append, readInput } from './responses-input.ts'
-import {
-  needText,
-  readFlag,
-  readInteger,
-  readNumber,
-  readObject,
-  readObjects,
-  readText,
-  readWord,
-  refusal,
-  valueOf,
-} from './responses-read.ts'
+import { append, needText, readInput } from './responses-input.ts'
 
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
@@ -53,29 +42,30 @@ const ENCRYPTED = 'reasoning.encrypted_content'
 
 /** Reads a request of the Responses dialect. */
 export function decodeResponsesRequest(body: JsonObject): ChatRequest {
-  const model = needText({ holder: body, name: 'model' })
-  const instructions = readText({ holder: body, name: 'instructions' })
-  const { system, turns, others } = readInput(body)
-  if ((body['input'] ?? undefined) === undefined && needsSameWire(body).length === 0)
-    throw refusal('input', 'text or a list of items')
-  const { tools, hosted } = readTools(body)
-  const choice = readToolChoice(body)
-  const { included, logprobs } = readInclude(body)
+  const reader = createReader(body, '$')
+  const model = needText(reader, 'model')
+  const instructions = reader.text('instructions')
+  if (reader.raw('input') === undefined && needsSameWire(body).length === 0)
+    throw fault('$.input', 'must be text or a list of items')
+  const { system, turns, others } = readInput(reader)
+  const { tools, hosted } = readTools(reader)
+  const choice = readToolChoice(reader)
+  const { included, logprobs } = readInclude(reader)
   return {
     dialect: 'responses',
     model,
     system: instructions === undefined ? system : [{ type: 'text', text: instructions }, ...system],
     turns,
     tools,
-    stream: readFlag({ holder: body, name: 'stream' }) ?? false,
+    stream: reader.flag('stream') ?? false,
     includeUsage: true,
-    ...defined({ toolChoice: choice?.said, logprobs }),
-    ...readSettings(body),
+    ...defined({ toolChoice: choice.said, logprobs }),
+    ...readSettings(reader),
     extras: {
       ...extrasOf(body),
       ...prefixed('input[].', others),
       ...prefixed('tools[].', hosted),
-      ...defined({ tool_choice: choice?.unsaid, include: included.length === 0 ? undefined : included }),
+      ...defined({ tool_choice: choice.unsaid, include: included.length === 0 ? undefined : included }),
     },
   }
 }
@@ -109,62 +99,52 @@ function extrasOf(body: JsonObject): JsonObject {
   return Object.fromEntries(extras)
 }
 
-function readSettings(body: JsonObject): Partial<ChatRequest> {
-  const text = readObject({ holder: body, name: 'text' }) ?? {}
+function readSettings(reader: Reader): Partial<ChatRequest> {
+  const text = createReader(reader.object('text') ?? {}, '$.text')
   return defined({
-    parallelTools: readFlag({ holder: body, name: 'parallel_tool_calls' }),
-    maxTokens: readInteger({ holder: body, name: 'max_output_tokens' }, 1),
-    temperature: readNumber({ holder: body, name: 'temperature' }, 0, 2),
-    topP: readNumber({ holder: body, name: 'top_p' }, 0, 1),
-    topLogprobs: readTopLogprobs(body),
-    reasoning: readReasoning(body),
+    parallelTools: reader.flag('parallel_tool_calls'),
+    maxTokens: reader.integer('max_output_tokens', 1),
+    temperature: reader.number('temperature', 0, 2),
+    topP: reader.number('top_p', 0, 1),
+    topLogprobs: reader.integer('top_logprobs', 0, 20),
+    reasoning: readReasoning(reader),
     output: readFormat(text),
-    verbosity: readText({ holder: text, name: 'verbosity', at: 'text.' }),
-    metadata: readObject({ holder: body, name: 'metadata' }),
-    user: readText({ holder: body, name: 'safety_identifier' }) ?? readText({ holder: body, name: 'user' }),
-    cacheKey: readText({ holder: body, name: 'prompt_cache_key' }),
-    serviceTier: readText({ holder: body, name: 'service_tier' }),
+    verbosity: text.text('verbosity'),
+    metadata: reader.object('metadata'),
+    user: reader.text('safety_identifier') ?? reader.text('user'),
+    cacheKey: reader.text('prompt_cache_key'),
+    serviceTier: reader.text('service_tier'),
   })
 }
 
-function readTopLogprobs(body: JsonObject): number | undefined {
-  const most = readInteger({ holder: body, name: 'top_logprobs' }, 0)
-  if (most !== undefined && most > 20) throw refusal('top_logprobs', 'a whole number from 0 to 20')
-  return most
-}
-
-function readInclude(body: JsonObject): { readonly included: readonly string[]; readonly logprobs?: true } {
-  const include = valueOf({ holder: body, name: 'include' }) ?? []
-  if (!Array.isArray(include)) throw refusal('include', 'a list of texts')
-  const words = include.filter((word: Json): word is string => typeof word === 'string')
-  const top = body['top_logprobs']
+/** Words of `include` for which the middle form has no word, and whether log-probabilities are asked for. */
+function readInclude(reader: Reader): { readonly included: readonly string[]; readonly logprobs: true | undefined } {
+  const words = (reader.array('include') ?? []).filter((word) => typeof word === 'string')
+  const top = reader.raw('top_logprobs')
   const wantsLogprobs = words.includes(LOGPROBS) || (typeof top === 'number' && top > 0)
-  const included = words.filter((word) => word !== LOGPROBS && word !== ENCRYPTED)
-  return wantsLogprobs ? { included, logprobs: true } : { included }
+  return {
+    included: words.filter((word) => word !== LOGPROBS && word !== ENCRYPTED),
+    logprobs: wantsLogprobs ? true : undefined,
+  }
 }
 
-function readReasoning(body: JsonObject): Reasoning | undefined {
-  const holder = readObject({ holder: body, name: 'reasoning' })
-  if (holder === undefined) return undefined
-  const effort = readWord({ holder, name: 'effort', at: 'reasoning.' }, EFFORTS)
-  const summary = readText({ holder, name: 'summary', at: 'reasoning.' })
-  const older = readText({ holder, name: 'generate_summary', at: 'reasoning.' })
-  const reasoning = defined({ effort, summary: summary ?? older })
+function readReasoning(reader: Reader): Reasoning | undefined {
+  const inner = createReader(reader.object('reasoning') ?? {}, '$.reasoning')
+  const summary = inner.text('summary') ?? inner.text('generate_summary')
+  const reasoning = defined({ effort: inner.word('effort', EFFORTS), summary })
   return Object.keys(reasoning).length === 0 ? undefined : reasoning
 }
 
-function readFormat(text: JsonObject): OutputFormat | undefined {
-  const holder = readObject({ holder: text, name: 'format', at: 'text.' })
-  if (holder === undefined) return undefined
-  const at = 'text.format.'
-  const type = readWord({ holder, name: 'type', at }, ['text', 'json_object', 'json_schema'])
+function readFormat(text: Reader): OutputFormat | undefined {
+  const format = text.object('format')
+  if (format === undefined) return undefined
+  const reader = createReader(format, text.at('format'))
+  const type = reader.word('type', ['text', 'json_object', 'json_schema'])
   if (type === 'text') return { type: 'text' }
   if (type === 'json_object') return { type: 'json' }
-  const schema = readObject({ holder, name: 'schema', at })
-  if (schema === undefined) throw refusal(`${at}schema`, 'a JSON Schema object')
-  const name = readText({ holder, name: 'name', at })
-  const description = readText({ holder, name: 'description', at })
-  return { type: 'schema', schema, ...defined({ name, description, strict: readFlag({ holder, name: 'strict', at }) }) }
+  const schema = objectAt(reader.raw('schema'), reader.at('schema'))
+  const [name, description] = [reader.text('name'), reader.text('description')]
+  return { type: 'schema', schema, ...defined({ name, description, strict: reader.flag('strict') }) }
 }
 
 interface ReadTools {
@@ -173,38 +153,39 @@ interface ReadTools {
   readonly hosted: ReadonlyMap<string, readonly JsonObject[]>
 }
 
-function readTools(body: JsonObject): ReadTools {
+function readTools(body: Reader): ReadTools {
   const tools: Tool[] = []
   const hosted = new Map<string, JsonObject[]>()
-  for (const [index, holder] of (readObjects({ holder: body, name: 'tools' }) ?? []).entries()) {
-    const at = `tools[${index}].`
-    const type = needText({ holder, name: 'type', at })
-    if (type === 'function') tools.push(readTool(holder, at))
-    else append(hosted, type, holder)
+  for (const [index, value] of (body.array('tools') ?? []).entries()) {
+    const path = `${body.at('tools')}[${index}]`
+    const tool = objectAt(value, path)
+    const reader = createReader(tool, path)
+    const type = needText(reader, 'type')
+    if (type === 'function') tools.push(readTool(reader))
+    else append(hosted, type, tool)
   }
   return { tools, hosted }
 }
 
-function readTool(holder: JsonObject, at: string): Tool {
-  const name = needText({ holder, name: 'name', at })
-  if (name === '') throw refusal(`${at}name`, 'text that is not empty')
-  const description = readText({ holder, name: 'description', at })
-  const schema = readObject({ holder, name: 'parameters', at }) ?? { type: 'object', properties: {} }
-  return { name, schema, ...defined({ description, strict: readFlag({ holder, name: 'strict', at }) }) }
+function readTool(reader: Reader): Tool {
+  const name = needText(reader, 'name')
+  if (name === '') throw fault(reader.at('name'), 'must not be empty')
+  const schema = reader.object('parameters') ?? { type: 'object', properties: {} }
+  return { name, schema, ...defined({ description: reader.text('description'), strict: reader.flag('strict') }) }
 }
 
 /** What is said of tools in the middle form, or what only this wire can say (a hosted tool). */
-function readToolChoice(body: JsonObject): { readonly said?: ToolChoice; readonly unsaid?: Json } | undefined {
-  const choice = valueOf({ holder: body, name: 'tool_choice' })
-  if (choice === undefined) return undefined
+function readToolChoice(body: Reader): { readonly said?: ToolChoice; readonly unsaid?: Json } {
+  const choice = body.raw('tool_choice')
+  if (choice === undefined) return {}
   if (choice === 'auto' || choice === 'required' || choice === 'none') return { said: { type: choice } }
-  if (!isJsonObject(choice)) throw refusal('tool_choice', 'auto, required, none or an object')
-  const at = 'tool_choice.'
-  if (choice['type'] === 'function') return { said: { type: 'tool', name: needText({ holder: choice, name: 'name', at }) } }
+  if (!isJsonObject(choice)) throw fault('$.tool_choice', 'must be "auto", "required", "none" or an object')
+  const reader = createReader(choice, '$.tool_choice')
+  if (choice['type'] === 'function') return { said: { type: 'tool', name: needText(reader, 'name') } }
   if (choice['type'] !== 'allowed_tools') return { unsaid: choice }
-  const mode = readWord({ holder: choice, name: 'mode', at }, ['auto', 'required'])
-  const tools = readObjects({ holder: choice, name: 'tools', at }) ?? []
+  const required = reader.word('mode', ['auto', 'required']) === 'required'
+  const tools = (reader.array('tools') ?? []).map((tool, index) => objectAt(tool, `$.tool_choice.tools[${index}]`))
   if (tools.some((tool) => tool['type'] !== 'function')) return { unsaid: choice }
-  const names = tools.map((tool, index) => needText({ holder: tool, name: 'name', at: `${at}tools[${index}].` }))
-  return { said: { type: 'subset', names, required: mode === 'required' } }
+  const names = tools.map((tool, index) => needText(createReader(tool, `$.tool_choice.tools[${index}]`), 'name'))
+  return { said: { type: 'subset', names, required } }
 }
