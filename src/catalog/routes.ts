@@ -30,7 +30,7 @@ export function resolveRoutes(file: Located<Gateway> | undefined): ReadonlyMap<s
 }
 
 /** The name of a target in breakers, metrics and reports. */
-export function targetKey({ provider, model, region }: Pick<Target, 'provider' | 'model' | 'region'>): string {
+function targetKey({ provider, model, region }: Pick<Target, 'provider' | 'model' | 'region'>): string {
   return `${provider}/${model}${region === undefined ? '' : `@${region}`}`
 }
 
