@@ -25,6 +25,15 @@ export type GatewayEvent =
       readonly reason?: string
     }
   | {
+      readonly type: 'target-state'
+      readonly target: string
+      readonly provider: string
+      readonly circuit: string
+      readonly reason: string
+    }
+  | { readonly type: 'budget-soft'; readonly budget: string; readonly spentNanoUsd: number; readonly nanoUsd: number }
+  | { readonly type: 'guard-inert'; readonly findings: readonly string[] }
+  | {
       readonly type: 'definition-dropped'
       readonly server: string
       readonly kind: string

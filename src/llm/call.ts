@@ -164,7 +164,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       request: this.#conditions(),
       operation: visit.request.door.operation,
       dialect: visit.request.door.dialect.name,
-      budgeted: deps.prices.isBudgeted(visit.item),
+      budgeted: deps.prices.isBudgeted(visit.item, this.#snapshot),
       now: deps.now().getTime(),
     })
     return await run({ deps, signatures }, visit, plan, road)

@@ -61,8 +61,8 @@ export interface LlmDeps {
     /** Context size, prices and capabilities for `GET /v1/models`, in the words of the wire: `context_window`, `max_output_tokens`, `pricing`, `capabilities`. */
     facts(target: ModelTarget): JsonObject | undefined
     maxOutputTokens(target: ModelTarget): number | undefined
-    /** Whether a budget of the item's catalog applies to this caller. */
-    isBudgeted(item: CatalogItem): boolean
+    /** Whether the item's catalog has a budget. */
+    isBudgeted(item: CatalogItem, snapshot: Snapshot): boolean
   }
   /** Counts tokens in a worker; for what a provider did not count. Resolves with a rough count when the worker is busy or the text too long. */
   countTokens(text: string): Promise<number>

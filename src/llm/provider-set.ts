@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { Provider as ProviderConfig } from '../config/provider.ts'
 import type { Signer } from '../credentials/signer.ts'
 import type { Provider } from './provider.ts'
-import { createProvider } from './providers/registry.ts'
+import { baseUrlOf, createProvider } from './providers/registry.ts'
 
 /** One configured provider, ready to be called. */
 export interface LiveProvider {
@@ -24,7 +24,7 @@ export interface ProviderSet {
 
 /** What the set borrows. */
 export interface ProviderSetDeps {
-  createSigner(config: ProviderConfig): Signer
+  createSigner(config: ProviderConfig, baseUrl: string): Signer
   /** A connection pool to the origin of a URL. */
   dispatcher(url: string, connections: number): Dispatcher
   /** What answers for the demo provider, inside the process. */
@@ -80,7 +80,7 @@ class Live implements LiveProvider {
     this.id = id
     this.config = config
     this.provider = createProvider(config)
-    this.signer = deps.createSigner(config)
+    this.signer = deps.createSigner(config, baseUrlOf(config))
     this.#deps = deps
   }
 

@@ -54,6 +54,26 @@ export const LEDGER_STEPS: readonly string[] = [
      "offset" INTEGER NOT NULL
    ) STRICT;
    INSERT INTO journal_position VALUES (1, 1, 0);`,
+  `ALTER TABLE entry ADD COLUMN provider TEXT;
+   ALTER TABLE entry ADD COLUMN model TEXT;
+   ALTER TABLE entry ADD COLUMN reported_model TEXT;
+   ALTER TABLE entry ADD COLUMN region TEXT;
+   ALTER TABLE entry ADD COLUMN stream INTEGER;
+   ALTER TABLE entry ADD COLUMN first_token_ms REAL;
+   ALTER TABLE entry ADD COLUMN input_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN cache_read_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN cache_write5m_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN cache_write1h_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN input_audio_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN input_image_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN output_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN reasoning_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN output_audio_tokens INTEGER;
+   ALTER TABLE entry ADD COLUMN usage_source TEXT;
+   ALTER TABLE entry ADD COLUMN flags TEXT;
+   ALTER TABLE entry ADD COLUMN dropped TEXT;
+   ALTER TABLE entry ADD COLUMN routing TEXT;
+   ALTER TABLE entry ADD COLUMN verdicts TEXT;`,
 ]
 
 /** The column that holds a field of an entry. */

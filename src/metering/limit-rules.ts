@@ -13,15 +13,17 @@ export interface LimitScope {
   readonly defaults?: CallLimits | undefined
 }
 
-/** The counters one call must pass: those of its item, its catalog and the gateway. */
+/** The counters one call must pass: those of its item, its route, its catalog and the gateway. */
 export function limitRules(scope: LimitScope): LimitRule[] {
   const { item, catalog, defaults } = scope
+  const route = item?.model?.route
   return [
     ...rulesOn(item, item?.limits, scope, ({ kind, name, catalog: id, server, definition, rule }) => ({
       place: [kind, id, server, definition.name],
       name: `${kind} "${name}" of catalog "${id}"`,
       rule,
     })),
+    ...rulesOn(route, route?.limits, scope, ({ id, rule }) => ({ place: ['route', id], name: `route "${id}"`, rule })),
     ...rulesOn(catalog, catalog?.limits, scope, ({ id, limitsRule }) => ({
       place: ['catalog', id],
       name: `catalog "${id}"`,
@@ -66,6 +68,16 @@ function rulesOf(limits: CallLimits, { place, name, rule }: Place, scope: LimitS
   if (limits.callsPerMinute !== undefined) {
     const label = `${name}: ${calls(limits.callsPerMinute)} per minute${whom}`
     rules.push({ key: JSON.stringify(['rate', place, by, subject]), kind: 'rate', max: limits.callsPerMinute, label, ...located })
+  }
+  if (limits.tokensPerMinute !== undefined) {
+    const label = `${name}: ${limits.tokensPerMinute} tokens per minute${whom}`
+    rules.push({
+      key: JSON.stringify(['tokens', place, by, subject]),
+      kind: 'tokens',
+      max: limits.tokensPerMinute,
+      label,
+      ...located,
+    })
   }
   if (limits.concurrent !== undefined) {
     const label = `${name}: ${calls(limits.concurrent)} at one time${whom}`

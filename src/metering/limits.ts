@@ -1,7 +1,9 @@
 // Counters of calls. A rate is a sliding window over the moments of the last calls: in any 60 seconds at most `max` are admitted, and the
 // wait that is named is exact, because it ends when the oldest counted call leaves the window. Each counter keeps its moments in a ring that
-// grows with use and never beyond `max`. One call is admitted by all of its rules or counted by none.
-import type { Admission, Limiter, LimitRule } from './contract.ts'
+// grows with use and never beyond `max`. Tokens are counted by the second: a call reserves an estimate and puts the true count in its place
+// when it is over. One call is admitted by all of its rules or counted by none.
+import type { Admission, CounterState, Limiter, LimitRule } from './contract.ts'
+import { TokenWindow } from './token-window.ts'
 
 const WINDOW_MS = 60_000
 const SWEEP_MS = 60_000
@@ -24,6 +26,7 @@ export function createLimiter(deps: LimiterDeps): Limiter & { readonly size: num
 class MemoryLimiter implements Limiter {
   readonly #deps: LimiterDeps
   readonly #rates = new Map<string, Window>()
+  readonly #tokens = new Map<string, TokenWindow>()
   readonly #concurrent = new Map<string, number>()
   #sweepAt: number
   #roomAt = Number.NEGATIVE_INFINITY
@@ -35,55 +38,72 @@ class MemoryLimiter implements Limiter {
 
   /** Number of counters in memory. */
   get size(): number {
-    return this.#rates.size + this.#concurrent.size
+    return this.#rates.size + this.#tokens.size + this.#concurrent.size
   }
 
-  admit(rules: readonly LimitRule[]): Admission {
+  admit(rules: readonly LimitRule[], tokens = 0): Admission {
     if (rules.length === 0) return NOTHING_TO_RELEASE
     const now = this.#deps.now()
     this.#sweep(now)
-    const refusal = this.#refuse(rules, now)
+    const refusal = this.#refuse(rules, now, tokens)
     if (refusal !== undefined) return refusal
     const held: string[] = []
+    const reserved: (() => TokenWindow)[] = []
     for (const rule of rules) {
       if (rule.kind === 'rate') this.#window(rule.key).add(now, rule.max)
-      else held.push(rule.key)
+      else if (rule.kind === 'concurrent') held.push(rule.key)
+      else {
+        this.#tokenWindow(rule.key).add(now, tokens)
+        reserved.push(() => this.#tokenWindow(rule.key))
+      }
     }
     for (const key of held) this.#concurrent.set(key, (this.#concurrent.get(key) ?? 0) + 1)
-    return held.length === 0 ? NOTHING_TO_RELEASE : { admitted: true, release: this.#releaseOnce(held) }
+    if (held.length === 0 && reserved.length === 0) return NOTHING_TO_RELEASE
+    const giveBack = this.#releaseOnce(held)
+    let isOpen = true
+    return {
+      admitted: true,
+      release: (used = 0) => {
+        giveBack()
+        if (!isOpen) return
+        isOpen = false
+        for (const window of reserved) window().replace(now, tokens, used, this.#deps.now())
+      },
+    }
   }
 
-  peek(rule: LimitRule): { readonly used: number } {
-    if (rule.kind === 'concurrent') return { used: this.#concurrent.get(rule.key) ?? 0 }
-    return { used: this.#rates.get(rule.key)?.count(this.#deps.now()) ?? 0 }
+  peek(rule: LimitRule): CounterState {
+    const now = this.#deps.now()
+    if (rule.kind === 'concurrent') return { used: this.#concurrent.get(rule.key) ?? 0, resetMs: 0 }
+    const window = rule.kind === 'rate' ? this.#rates.get(rule.key) : this.#tokens.get(rule.key)
+    return window === undefined ? { used: 0, resetMs: 0 } : { used: window.count(now), resetMs: window.resetMs(now) }
   }
 
   /** The rule with the longest wait, so that who comes back then is not refused by the next one. */
-  #refuse(rules: readonly LimitRule[], now: number): Admission | undefined {
+  #refuse(rules: readonly LimitRule[], now: number, tokens: number): Admission | undefined {
     let refusal: Extract<Admission, { admitted: false }> | undefined
     for (const rule of rules) {
-      const retryAfterSeconds = this.#waitOf(rule, now)
+      const retryAfterSeconds = this.#waitOf(rule, now, tokens)
       if (retryAfterSeconds > (refusal?.retryAfterSeconds ?? 0)) refusal = { admitted: false, rule, retryAfterSeconds }
     }
     return refusal
   }
 
   /** Whole seconds until the rule would admit a call; 0 when it does now. When a running call ends cannot be known: one second. */
-  #waitOf(rule: LimitRule, now: number): number {
+  #waitOf(rule: LimitRule, now: number, tokens: number): number {
     if (rule.kind === 'concurrent') return (this.#concurrent.get(rule.key) ?? 0) < rule.max ? 0 : 1
-    const window = this.#rates.get(rule.key)
+    const window = rule.kind === 'rate' ? this.#rates.get(rule.key) : this.#tokens.get(rule.key)
     if (window === undefined) return this.#hasRoom(now) ? 0 : 1
-    return Math.ceil(window.waitMs(now, rule.max) / 1_000)
+    return Math.ceil(window.waitMs(now, rule.max, tokens) / 1_000)
   }
 
-  /** At the bound, counters of a single call make room, at most once a second; when that is not enough, new counters wait. */
   #hasRoom(now: number): boolean {
     const max = this.#deps.maxWindows ?? MAX_WINDOWS
-    if (this.#rates.size < max) return true
+    if (this.#rates.size + this.#tokens.size < max) return true
     if (now < this.#roomAt) return false
     this.#roomAt = now + ROOM_MS
     this.#drop(now, 1)
-    return this.#rates.size < max
+    return this.#rates.size + this.#tokens.size < max
   }
 
   #window(key: string): Window {
@@ -91,6 +111,14 @@ class MemoryLimiter implements Limiter {
     if (known !== undefined) return known
     const window = new Window()
     this.#rates.set(key, window)
+    return window
+  }
+
+  #tokenWindow(key: string): TokenWindow {
+    const known = this.#tokens.get(key)
+    if (known !== undefined) return known
+    const window = new TokenWindow()
+    this.#tokens.set(key, window)
     return window
   }
 
@@ -115,6 +143,7 @@ class MemoryLimiter implements Limiter {
 
   #drop(now: number, atMost: number): void {
     for (const [key, window] of this.#rates) if (window.count(now) <= atMost) this.#rates.delete(key)
+    for (const [key, window] of this.#tokens) if (window.count(now) === 0) this.#tokens.delete(key)
   }
 }
 
@@ -133,6 +162,12 @@ class Window {
   waitMs(now: number, max: number): number {
     const excess = this.count(now) - max
     return excess < 0 ? 0 : this.#at(excess) + WINDOW_MS - now
+  }
+
+  /** Milliseconds until the window is empty. */
+  resetMs(now: number): number {
+    this.#forget(now)
+    return this.#length === 0 ? 0 : this.#at(this.#length - 1) + WINDOW_MS - now
   }
 
   add(now: number, max: number): void {

@@ -12,6 +12,21 @@ export type LedgerDatabase = Record<string, Record<string, unknown>>
 
 type Row = Readonly<Record<string, unknown>>
 
+const sumOf = (columns: readonly string[]) =>
+  sql`${sql.join(
+    columns.map((column) => sql`coalesce(${sql.ref(column)}, 0)`),
+    sql` + `,
+  )}`
+const INPUT = sumOf([
+  'input_tokens',
+  'cache_read_tokens',
+  'cache_write5m_tokens',
+  'cache_write1h_tokens',
+  'input_audio_tokens',
+  'input_image_tokens',
+])
+const OUTPUT = sumOf(['output_tokens', 'reasoning_tokens', 'output_audio_tokens'])
+
 /** More groups than anybody reads; asking for more is an error, never a cut list. */
 const MAX_GROUPS = 10_000
 const MAX_ENTRIES = 10_000
@@ -27,17 +42,20 @@ export async function queryUsage(database: Kysely<LedgerDatabase>, query: UsageQ
   const partition = by.length === 0 ? sql`` : sql`PARTITION BY ${sql.join(by.map(valueOf))}`
   const named = by.map((dimension) => sql`${valueOf(dimension)} AS ${sql.ref(dimension)},`)
   const ranked = sql`
-    SELECT ${sql.join(named, sql` `)} status, duration_ms, upstream_ms, request_bytes, response_bytes, nano_usd,
+    SELECT ${sql.join(named, sql` `)} status, duration_ms, upstream_ms, request_bytes, response_bytes, nano_usd, usage_source,
+      ${INPUT} AS tokens_in, cache_read_tokens AS tokens_cached, ${OUTPUT} AS tokens_out,
       row_number() OVER (${partition} ORDER BY duration_ms) AS place, count(*) OVER (${partition}) AS size
     FROM entry WHERE ${matches(query)}`
   const statement = sql<Row>`
     SELECT ${by.length === 0 ? sql`` : sql`${groups},`} count(*) AS calls,
-      count(*) FILTER (WHERE status IN ('error', 'tool_error')) AS errors,
+      count(*) FILTER (WHERE status IN ('error', 'tool_error', 'cut', 'retried')) AS errors,
       count(*) FILTER (WHERE status IN ('denied', 'limited', 'blocked')) AS denied,
       ${percentile(50)} AS p50, ${percentile(95)} AS p95, ${percentile(99)} AS p99,
       avg(duration_ms) AS average, avg(upstream_ms) AS upstream,
       sum(request_bytes) AS request_bytes, sum(response_bytes) AS response_bytes,
-      sum(nano_usd) AS nano_usd, count(*) - count(nano_usd) AS unpriced
+      sum(nano_usd) AS nano_usd, count(*) - count(nano_usd) AS unpriced,
+      sum(tokens_in) AS tokens_in, sum(tokens_cached) AS tokens_cached, sum(tokens_out) AS tokens_out,
+      count(*) FILTER (WHERE usage_source = 'estimated') AS estimated
     FROM (${ranked}) AS ranked
     ${by.length === 0 ? sql`` : sql`GROUP BY ${groups} ORDER BY calls DESC, ${groups}`}
     LIMIT ${MAX_GROUPS + 1}`
@@ -94,6 +112,10 @@ function toUsageRow(row: Row, by: readonly UsageDimension[]): UsageRow {
     responseBytes: toNumber(row['response_bytes']),
     nanoUsd: toMoney(row['nano_usd']),
     unpriced: toNumber(row['unpriced']),
+    inputTokens: toNumber(row['tokens_in']),
+    cacheReadTokens: toNumber(row['tokens_cached']),
+    outputTokens: toNumber(row['tokens_out']),
+    estimated: toNumber(row['estimated']),
   }
 }
 

@@ -74,7 +74,15 @@ function catalogHandlers({
   metrics,
 }: ReportDeps): Pick<
   Handlers,
-  'config-reloaded' | 'config-rejected' | 'restart-needed' | 'server-state' | 'definition-dropped' | 'definition-changed'
+  | 'config-reloaded'
+  | 'config-rejected'
+  | 'restart-needed'
+  | 'server-state'
+  | 'target-state'
+  | 'budget-soft'
+  | 'guard-inert'
+  | 'definition-dropped'
+  | 'definition-changed'
 > {
   return {
     'config-reloaded': ({ generation, revision }) =>
@@ -89,6 +97,23 @@ function catalogHandlers({
     },
     'restart-needed': ({ settings }) =>
       logger.warn('settings changed that need a restart; the rest is in use', { 'tollgate.settings': settings.join(', ') }),
+    'target-state': ({ target, provider, circuit, reason }) => {
+      const fields = {
+        'tollgate.target': target,
+        'gen_ai.provider.name': provider,
+        'tollgate.circuit': circuit,
+        'tollgate.reason': reason,
+      }
+      if (circuit === 'closed') logger.info('target state', fields)
+      else logger.warn('target state', fields)
+    },
+    'budget-soft': ({ budget, spentNanoUsd, nanoUsd }) =>
+      logger.warn('a budget is nearly spent', {
+        'tollgate.budget': budget,
+        'tollgate.spent_nano_usd': spentNanoUsd,
+        'tollgate.nano_usd': nanoUsd,
+      }),
+    'guard-inert': ({ findings }) => logger.error('a guard does not act', { 'tollgate.findings': findings.join('; ') }),
     'server-state': ({ server, state, circuit, reason }) => {
       const fields = {
         'tollgate.server': server,

@@ -62,7 +62,10 @@ describe('rates', () => {
     const refused = limiter.admit([rate('wide', 100), concurrent('slots', 5), rate('tight', 1)])
 
     expect(refused).toMatchObject({ admitted: false, rule: { key: 'tight' }, retryAfterSeconds: 60 })
-    expect([limiter.peek(rate('wide', 100)), limiter.peek(concurrent('slots', 5))]).toEqual([{ used: 0 }, { used: 0 }])
+    expect([limiter.peek(rate('wide', 100)), limiter.peek(concurrent('slots', 5))]).toEqual([
+      { used: 0, resetMs: 0 },
+      { used: 0, resetMs: 0 },
+    ])
   })
 
   test('a limit lowered by a reload counts what was admitted before', () => {
@@ -131,5 +134,53 @@ describe('memory', () => {
 
     expect(limiter.size).toBeLessThanOrEqual(100)
     expect(limiter.admit([rate('busy', 2)]).admitted).toBe(false)
+  })
+})
+
+describe('tokens', () => {
+  const tokens = (max: number): LimitRule => ({ key: `tokens ${max}`, kind: 'tokens', max, label: `${max} tokens` })
+  const at = { ms: 1_000_000 }
+  const open = () => createLimiter({ now: () => at.ms })
+
+  it('reserves an estimate and puts the true count in its place', () => {
+    const limiter = open()
+
+    const first = limiter.admit([tokens(100)], 80)
+    expect(limiter.admit([tokens(100)], 30)).toMatchObject({ admitted: false })
+    if (first.admitted) first.release(10)
+
+    expect(limiter.peek(tokens(100)).used).toBe(10)
+    expect(limiter.admit([tokens(100)], 30)).toMatchObject({ admitted: true })
+  })
+
+  it('a call that alone is over the maximum waits until nothing else is counted', () => {
+    const limiter = open()
+
+    const huge = limiter.admit([tokens(100)], 5_000)
+
+    expect(huge).toMatchObject({ admitted: true })
+    expect(limiter.admit([tokens(100)], 1)).toMatchObject({ admitted: false, retryAfterSeconds: 61 })
+  })
+
+  it('a minute later all of it is free again, and the wait that is named is enough', () => {
+    const limiter = open()
+    const admission = limiter.admit([tokens(100)], 100)
+    if (admission.admitted) admission.release(100)
+    const refused = limiter.admit([tokens(100)], 50)
+    at.ms += (refused.admitted ? 0 : refused.retryAfterSeconds) * 1_000
+
+    expect(limiter.admit([tokens(100)], 50)).toMatchObject({ admitted: true })
+  })
+
+  it('releasing twice counts once', () => {
+    const limiter = open()
+    const admission = limiter.admit([tokens(100)], 50)
+
+    if (admission.admitted) {
+      admission.release(20)
+      admission.release(20)
+    }
+
+    expect(limiter.peek(tokens(100)).used).toBe(20)
   })
 })

@@ -78,6 +78,10 @@ const row = (team: string | null, fields: Partial<UsageRow> = {}): UsageRow => (
   responseBytes: 20_000,
   nanoUsd: 2_400_000_000,
   unpriced: 0,
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  outputTokens: 0,
+  estimated: 0,
   ...fields,
 })
 const query: UsageQuery = { from: 0, to: NOW.getTime(), by: ['team'], where: {} }
