@@ -1,55 +1,37 @@
 import type { GoogleCredentials } from '../config/provider.ts'
 import { GatewayError } from '../core/errors.ts'
 import { metadataToken, serviceAccountToken, workloadIdentityToken } from './google-tokens.ts'
-import { createSecretValue } from './secret.ts'
-import type { SignableRequest, Signer, SignerDeps } from './signer.ts'
+import { isOfOrigin, secretSigner } from './secret-signer.ts'
+import type { Signer, SignerDeps } from './signer.ts'
 import { TokenCache, type Fetched } from './token-cache.ts'
 
 type Headers = Readonly<Record<string, string>>
+type Fetching = Exclude<GoogleCredentials, { type: 'token' }>
 
 /** Signs requests to Google Cloud with an access token. Only the credential that is configured is ever tried. */
 export function googleSigner(credentials: GoogleCredentials, deps: SignerDeps): Signer {
-  const isOurs = createHostCheck(deps.baseUrl)
-  const source = credentials.type === 'token' ? staticHeaders(credentials, deps) : fetchedHeaders(credentials, deps)
-  return {
-    sign(request: SignableRequest, signal?: AbortSignal) {
-      if (!isOurs(request.url)) throw new GatewayError('upstream_auth', 'the credential does not belong to this host')
-      return source.get(signal)
-    },
-    rejected: () => source.rejected(),
-  }
-}
-
-interface HeaderSource {
-  get(signal?: AbortSignal): Headers | Promise<Headers>
-  rejected(): void
-}
-
-function staticHeaders(credentials: Extract<GoogleCredentials, { type: 'token' }>, deps: SignerDeps): HeaderSource {
-  const secret = createSecretValue(credentials.token, deps.secrets, deps.now)
-  let kept: { readonly token: string; readonly headers: Headers } | undefined
-  return {
-    get() {
-      const token = secret.read()
-      if (kept?.token !== token) kept = { token, headers: { authorization: `Bearer ${token}` } }
-      return kept.headers
-    },
-    rejected: () => secret.forget(),
-  }
-}
-
-function fetchedHeaders(credentials: Exclude<GoogleCredentials, { type: 'token' }>, deps: SignerDeps): HeaderSource {
-  return new TokenCache<Headers>({
+  const isOurs = hostCheck(deps.baseUrl)
+  if (credentials.type === 'token') return secretSigner(credentials.token, deps, { isOurs, toHeaders })
+  const tokens = new TokenCache<Headers>({
     fetch: async () => {
       const { value, lifetimeMs } = await fetchToken(credentials, deps)
-      return { value: { authorization: `Bearer ${value}` }, lifetimeMs }
+      return { value: toHeaders(value), lifetimeMs }
     },
     now: deps.now,
     failure: 'the gateway could not get a token for this provider',
   })
+  return {
+    sign(request, signal) {
+      if (!isOurs(request.url)) throw new GatewayError('upstream_auth', 'the credential is for another host')
+      return tokens.get(signal)
+    },
+    rejected: () => tokens.rejected(),
+  }
 }
 
-function fetchToken(credentials: Exclude<GoogleCredentials, { type: 'token' }>, deps: SignerDeps): Promise<Fetched<string>> {
+const toHeaders = (token: string): Headers => Object.freeze({ authorization: `Bearer ${token}` })
+
+function fetchToken(credentials: Fetching, deps: SignerDeps): Promise<Fetched<string>> {
   switch (credentials.type) {
     case 'service_account':
       return serviceAccountToken(credentials, deps)
@@ -61,10 +43,8 @@ function fetchToken(credentials: Exclude<GoogleCredentials, { type: 'token' }>, 
 }
 
 /** Regions of Vertex AI are hosts of their own, so a Google host stands for all of them; any other stands for its origin alone. */
-function createHostCheck(baseUrl: string): (url: string) => boolean {
-  const { origin } = new URL(baseUrl)
-  const isGoogles = isVertexHost(baseUrl)
-  return (url) => url.startsWith(`${origin}/`) || (isGoogles && isVertexHost(url))
+function hostCheck(baseUrl: string): (url: string) => boolean {
+  return isVertexHost(baseUrl) ? isVertexHost : isOfOrigin(baseUrl)
 }
 
 function isVertexHost(url: string): boolean {
