@@ -142,7 +142,7 @@ describe('tokens', () => {
   const at = { ms: 1_000_000 }
   const open = () => createLimiter({ now: () => at.ms })
 
-  it('reserves an estimate and puts the true count in its place', () => {
+  test('reserves an estimate and puts the true count in its place', () => {
     const limiter = open()
 
     const first = limiter.admit([tokens(100)], 80)
@@ -153,7 +153,7 @@ describe('tokens', () => {
     expect(limiter.admit([tokens(100)], 30)).toMatchObject({ admitted: true })
   })
 
-  it('a call that alone is over the maximum waits until nothing else is counted', () => {
+  test('a call that alone is over the maximum waits until nothing else is counted', () => {
     const limiter = open()
 
     const huge = limiter.admit([tokens(100)], 5_000)
@@ -162,7 +162,7 @@ describe('tokens', () => {
     expect(limiter.admit([tokens(100)], 1)).toMatchObject({ admitted: false, retryAfterSeconds: 61 })
   })
 
-  it('a minute later all of it is free again, and the wait that is named is enough', () => {
+  test('a minute later all of it is free again, and the wait that is named is enough', () => {
     const limiter = open()
     const admission = limiter.admit([tokens(100)], 100)
     if (admission.admitted) admission.release(100)
@@ -172,7 +172,7 @@ describe('tokens', () => {
     expect(limiter.admit([tokens(100)], 50)).toMatchObject({ admitted: true })
   })
 
-  it('releasing twice counts once', () => {
+  test('releasing twice counts once', () => {
     const limiter = open()
     const admission = limiter.admit([tokens(100)], 50)
 
