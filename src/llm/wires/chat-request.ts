@@ -8,7 +8,7 @@ import { createSentNames } from './responses-names.ts'
 export function encodeChatRequest(request: ChatRequest, target: TargetProfile): EncodedRequest {
   const quirks = target.quirks ?? {}
   const dropped = new Set<string>()
-  const drop = (name: string) => void dropped.add(name)
+  const drop = (name: string) => void dropped.add(callerName(request.dialect, name))
   const names = createSentNames(request.tools.map(({ name }) => name))
   const context: TurnsContext = { family: target.family, quirks, caches: canCache(request, target), sentName: names.sent, drop }
   const writing: Writing = { request, target, quirks, context }
@@ -22,7 +22,7 @@ export function encodeChatRequest(request: ChatRequest, target: TargetProfile): 
     ...streaming(request, quirks),
   }
   for (const name of quirks.rejects ?? []) {
-    if (body[name] !== undefined && name !== 'stream_options') drop(callerName(request.dialect, name))
+    if (body[name] !== undefined && name !== 'stream_options') drop(name)
     delete body[name]
   }
   for (const [from, to] of Object.entries(quirks.renames ?? {})) {
@@ -53,11 +53,12 @@ function canCache(request: ChatRequest, target: TargetProfile): boolean {
   return target.family === 'openai' && request.dialect !== 'messages'
 }
 
-/** Members of this wire by the name the caller's dialect has for them. */
+/** What is lost, by the name the caller's dialect has for it. */
 const CALLER_NAMES: Readonly<Record<DialectName, Readonly<Record<string, string>>>> = {
-  chat: { max_completion_tokens: 'max_tokens' },
+  chat: { max_completion_tokens: 'max_tokens', cache_control: 'prompt_cache_breakpoint' },
   responses: {
     max_completion_tokens: 'max_output_tokens',
+    cache_control: 'prompt_cache_breakpoint',
     reasoning_effort: 'reasoning',
     response_format: 'text.format',
     verbosity: 'text.verbosity',
@@ -106,7 +107,7 @@ function meaning({ request, target, quirks, context: { drop } }: Writing): Membe
   if (request.n !== undefined && request.n > 1) drop('n')
   const effort = effortOf(request.reasoning)
   const isEffortLost = target.reasons === false && effort !== undefined
-  if (isEffortLost && effort !== 'none') drop(callerName(request.dialect, 'reasoning_effort'))
+  if (isEffortLost && effort !== 'none') drop('reasoning_effort')
   if (request.reasoning?.summary !== undefined && request.reasoning.summary !== 'omitted') drop('reasoning.summary')
   return {
     top_k: hasTopK ? request.topK : undefined,
