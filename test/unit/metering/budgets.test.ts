@@ -1,0 +1,154 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { GatewayEvent } from '../../../src/core/events.ts'
+import type { Principal } from '../../../src/core/principal.ts'
+import type { BudgetRule } from '../../../src/core/snapshot.ts'
+import { periodOf } from '../../../src/metering/budget-period.ts'
+import { createBudgets } from '../../../src/metering/budgets.ts'
+import type { SpendScope, UsageQuery, UsageRow } from '../../../src/metering/contract.ts'
+
+const NOON = Date.UTC(2026, 10, 23, 12)
+const where = { file: 'catalogs/a.json', line: 1, column: 1, path: '$.budgets[0]' }
+const monthly = (fields: Partial<BudgetRule> = {}): BudgetRule => ({
+  id: 'a#0',
+  catalog: 'a',
+  nanoUsd: 1_000,
+  per: 'month',
+  by: 'catalog',
+  rule: where,
+  ...fields,
+})
+
+function scope(team = 'research', session = 'run', at = NOON): SpendScope {
+  const principal: Principal = { issuer: 'i', subject: team, kind: 'agent', team, groups: [], roles: [], scopes: [] }
+  return { identity: { principal, key: team, method: 'jwt' }, session, at }
+}
+
+async function opened(budgets: readonly BudgetRule[], rows: readonly Partial<UsageRow>[] = []) {
+  const events: GatewayEvent[] = []
+  const asked: UsageQuery[] = []
+  const live = createBudgets({
+    // Only what a balance is made of is read.
+    query: async (query) => {
+      asked.push(query)
+      return rows as readonly UsageRow[]
+    },
+    report: (event) => events.push(event),
+    now: () => NOON,
+  })
+  await live.prepare(budgets)
+  return { live, events, asked }
+}
+
+describe('periods are calendar periods in UTC', () => {
+  test.each([
+    ['hour', '2026-11-23T12:30:00Z', '2026-11-23T12:00:00Z', '2026-11-23T13:00:00Z'],
+    ['day', '2026-11-23T12:30:00Z', '2026-11-23T00:00:00Z', '2026-11-24T00:00:00Z'],
+    ['week', '2026-11-29T23:59:59Z', '2026-11-23T00:00:00Z', '2026-11-30T00:00:00Z'],
+    ['week', '2026-11-23T00:00:00Z', '2026-11-23T00:00:00Z', '2026-11-30T00:00:00Z'],
+    ['month', '2026-12-31T23:00:00Z', '2026-12-01T00:00:00Z', '2027-01-01T00:00:00Z'],
+    ['month', '2028-02-29T23:00:00Z', '2028-02-01T00:00:00Z', '2028-03-01T00:00:00Z'],
+  ] as const)('%s at %s', (per, at, from, to) => {
+    expect(periodOf(per, Date.parse(at))).toEqual({ from: Date.parse(from), to: Date.parse(to) })
+  })
+})
+
+describe('budgets', () => {
+  test('what is reserved counts until it is settled', async () => {
+    const { live } = await opened([monthly()])
+
+    const first = live.reserve([monthly()], scope(), 700)
+    expect(live.reserve([monthly()], scope(), 400)).toMatchObject({ granted: false, budget: { id: 'a#0' } })
+    if (first.granted) first.settle(100)
+
+    expect(live.reserve([monthly()], scope(), 400)).toMatchObject({ granted: true })
+    expect(live.balance(monthly(), scope())).toEqual({ spent: 100, reserved: 400 })
+  })
+
+  test('a spent budget refuses even a call that costs nothing, and says when the period ends', async () => {
+    const { live } = await opened([monthly({ per: 'day' })], [{ group: {}, nanoUsd: 1_000 }])
+
+    expect(live.reserve([monthly({ per: 'day' })], scope(), 0)).toMatchObject({ granted: false, retryAfterSeconds: 43_200 })
+  })
+
+  test('all budgets grant or none is touched', async () => {
+    const [wide, tight] = [monthly({ id: 'a#0' }), monthly({ id: 'a#1', per: 'day', nanoUsd: 10 })]
+    const { live } = await opened([wide, tight])
+
+    expect(live.reserve([wide, tight], scope(), 500)).toMatchObject({ granted: false, budget: { id: 'a#1' } })
+
+    expect(live.balance(wide, scope())).toEqual({ spent: 0, reserved: 0 })
+  })
+
+  test('each team has its own balance, read from the ledger at the start', async () => {
+    const byTeam = monthly({ by: 'team' })
+    const { live, asked } = await opened([byTeam], [{ group: { issuer: 'i', org: null, team: 'research' }, nanoUsd: 950 }])
+
+    expect(live.reserve([byTeam], scope('research'), 100)).toMatchObject({ granted: false })
+    expect(live.reserve([byTeam], scope('support'), 100)).toMatchObject({ granted: true })
+    expect(asked).toMatchObject([{ from: Date.UTC(2026, 10, 1), by: ['issuer', 'org', 'team'], where: { catalog: 'a' } }])
+  })
+
+  test('a run has its own balance, and a run of another principal with the same name another one', async () => {
+    const perRun = monthly({ per: 'session' })
+    const { live } = await opened([perRun])
+
+    const first = live.reserve([perRun], scope('research', 'run'), 900)
+    if (first.granted) first.settle(900)
+
+    expect(live.reserve([perRun], scope('research', 'run'), 200)).toMatchObject({ granted: false })
+    expect(live.reserve([perRun], scope('research', 'other'), 200)).toMatchObject({ granted: true })
+    expect(live.reserve([perRun], scope('support', 'run'), 200)).toMatchObject({ granted: true })
+  })
+
+  test('a budget whose balance is not read yet refuses instead of beginning at zero', async () => {
+    const { live } = await opened([])
+
+    expect(live.reserve([monthly()], scope(), 1)).toMatchObject({ granted: false, retryAfterSeconds: 1 })
+  })
+
+  test('a new amount keeps the balance', async () => {
+    const { live, asked } = await opened([monthly()])
+    const first = live.reserve([monthly()], scope(), 600)
+    if (first.granted) first.settle(600)
+
+    await live.prepare([monthly({ nanoUsd: 500 })])
+
+    expect(live.reserve([monthly({ nanoUsd: 500 })], scope(), 1)).toMatchObject({ granted: false })
+    expect(asked).toHaveLength(1)
+  })
+
+  test('the soft threshold is told once', async () => {
+    const soft = monthly({ soft: 0.5 })
+    const { live, events } = await opened([soft])
+
+    for (let count = 0; count < 3; count += 1) {
+      const call = live.reserve([soft], scope(), 300)
+      if (call.granted) call.settle(300)
+    }
+
+    expect(events).toEqual([{ type: 'budget-soft', budget: 'a#0', spentNanoUsd: 600, nanoUsd: 1_000 }])
+  })
+
+  test('however calls overlap, the balance is the sum of what was settled, and nothing stays reserved', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(500), fc.nat(500), fc.boolean()), { maxLength: 40 }), async (calls) => {
+        const budget = monthly({ nanoUsd: 1_000_000 })
+        const { live } = await opened([budget])
+        const open: (() => void)[] = []
+        let sum = 0
+        for (const [reserved, cost, isLate] of calls) {
+          const reservation = live.reserve([budget], scope(), reserved)
+          if (!reservation.granted) continue
+          sum += cost
+          if (isLate) open.push(() => reservation.settle(cost))
+          else reservation.settle(cost)
+        }
+        for (const settle of open) settle()
+
+        expect(live.balance(budget, scope())).toEqual({ spent: sum, reserved: 0 })
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
