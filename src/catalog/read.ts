@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts'
 import { checkKnownFields, compileCondition, compileExpression, MODEL_VARIABLES } from '../lib/condition.ts'
 import { addressRanges, isMetadataAddress } from '../lib/address.ts'
 import { checkEgressEntry } from '../lib/egress.ts'
+import { compilePattern } from '../lib/linear-pattern.ts'
 
 /** Reads all files of the admin, with every expression compiled once to see whether it would. */
 export function readConfig(configFile: string, env: Environment): Promise<ConfigFiles> {
@@ -18,6 +19,7 @@ const VARIABLES = {
 } as const
 
 function compile(source: string, use: ExpressionUse): void {
+  if (use === 'pattern') return void compilePattern(source)
   if (use === 'claim') return void compileExpression(source, ['claims'])
   compileCondition(source, VARIABLES[use])
   checkKnownFields(source, VARIABLES[use])

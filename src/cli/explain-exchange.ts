@@ -39,15 +39,15 @@ export function renderExchange({ exchange, attempts }: ExchangeAnswer): string {
   return `${lines.map(printable).join('\n')}\n`
 }
 
-/** Lines about targets that routing looked at: those it takes, numbered, then those it skips. Empty for anything else. */
+/** Lines about targets that routing looked at, in its order; those it would try are numbered. Empty for anything else. */
 export function renderConsidered(considered: unknown): string[] {
   if (!Array.isArray(considered) || considered.length === 0) return []
   let place = 0
   const rows = considered.filter(isJsonObject).map((one) => {
-    const isCandidate = one['outcome'] === 'candidate'
-    if (isCandidate) place += 1
-    const mark = isCandidate ? String(place) : '-'
-    return `  ${mark.padEnd(4)} ${textOf(one['target']) ?? '?'}: ${isCandidate ? '' : 'skipped, '}${textOf(one['reason']) ?? ''}`
+    const outcome = textOf(one['outcome']) ?? '?'
+    if (outcome === 'candidate') place += 1
+    const [mark, word] = outcome === 'candidate' ? [String(place), ''] : ['-', `${outcome}, `]
+    return `  ${mark.padEnd(4)} ${textOf(one['target']) ?? '?'}: ${word}${textOf(one['reason']) ?? ''}`
   })
   return ['', 'targets', ...rows]
 }

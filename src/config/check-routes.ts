@@ -1,6 +1,7 @@
 import { expressionFault, unknownName } from './check-catalog.ts'
 import type { Fault } from './explain-issues.ts'
 import type { Gateway } from './gateway.ts'
+import type { Evaluator } from './guard.ts'
 import type { JsonPath } from './json-source.ts'
 import { listNames } from './problem.ts'
 import type { Provider } from './provider.ts'
@@ -8,8 +9,8 @@ import type { Route, Target } from './route.ts'
 
 /** What checking routes, providers and guards borrows. */
 export interface RouteContext {
-  /** Throws an Error with the position of the first fault of an expression. */
-  compile(source: string, use: 'model' | 'call'): void
+  /** Throws an Error with the first fault of an expression or pattern. */
+  compile(source: string, use: 'model' | 'call' | 'pattern'): void
   /** False for an address of cloud metadata that egress.allow does not permit. */
   isReachable(url: string): boolean
 }
@@ -110,22 +111,36 @@ function credentialUrl(credentials: object): string | undefined {
 }
 
 function expressionFaults({ routes, guards }: Gateway, { compile }: RouteContext): Fault[] {
-  const conditions = Object.entries(routes).flatMap(([id, { when, targets }]) => [
-    { path: ['routes', id, 'when'], source: when, use: 'model' as const },
+  const expressions = [
+    ...Object.entries(routes).flatMap(([id, route]) => routeExpressions(['routes', id], route)),
+    ...Object.entries(guards).flatMap(([id, { evaluators }]) =>
+      evaluators.flatMap((evaluator, index) => guardExpressions(['guards', id, 'evaluators', index], evaluator)),
+    ),
+  ]
+  return expressions.flatMap(({ path, source, use }) =>
+    source === undefined ? [] : expressionFault(path, () => compile(source, use)),
+  )
+}
+
+type Expression = {
+  readonly path: JsonPath
+  readonly source: string | undefined
+  readonly use: 'model' | 'call' | 'pattern'
+}
+
+function routeExpressions(path: JsonPath, { when, targets }: Route): Expression[] {
+  return [
+    { path: [...path, 'when'], source: when, use: 'model' },
     ...targets.map((target, index) => ({
-      path: ['routes', id, 'targets', index, 'when'],
+      path: [...path, 'targets', index, 'when'],
       source: target.when,
       use: 'model' as const,
     })),
-  ])
-  const calls = Object.entries(guards).flatMap(([id, { evaluators }]) =>
-    evaluators.map((evaluator, index) => ({
-      path: ['guards', id, 'evaluators', index, 'when'],
-      source: evaluator.type === 'tool_calls' ? evaluator.when : undefined,
-      use: 'call' as const,
-    })),
-  )
-  return [...conditions, ...calls].flatMap(({ path, source, use }) =>
-    source === undefined ? [] : expressionFault(path, () => compile(source, use)),
-  )
+  ]
+}
+
+function guardExpressions(path: JsonPath, evaluator: Evaluator): Expression[] {
+  if (evaluator.type === 'tool_calls') return [{ path: [...path, 'when'], source: evaluator.when, use: 'call' }]
+  if (evaluator.type !== 'pattern') return []
+  return evaluator.patterns.map((source, index) => ({ path: [...path, 'patterns', index], source, use: 'pattern' }))
 }

@@ -41,8 +41,11 @@ export interface ConfigFiles {
   readonly problems: readonly Problem[]
 }
 
-/** What an expression is for: which variables it may name. `model`: routes, targets and models of catalogs; `call`: proposed tool calls. */
-export type ExpressionUse = 'condition' | 'audience' | 'claim' | 'model' | 'call'
+/**
+ * What an expression is for: which variables it may name. `model`: routes, targets and models of catalogs; `call`: proposed tool calls. A
+ * `pattern` is a regular expression of a guard.
+ */
+export type ExpressionUse = 'condition' | 'audience' | 'claim' | 'model' | 'call' | 'pattern'
 
 /** What loading borrows: the environment, and the compiler of CEL expressions (it throws an Error with the position of the first fault). */
 export interface LoadDeps {

@@ -35,7 +35,9 @@ const OPTIONAL_PRINCIPAL_FIELDS = ['org', 'team', 'project', 'agent', 'user'] as
 const PRINCIPAL_LISTS = ['groups', 'roles', 'scopes'] as const
 /** What conditions know of a model request (core/condition.ts). */
 const REQUEST_FIELDS: Readonly<Record<string, string>> = Object.fromEntries(
-  ['model', 'dialect', 'stream', 'maxTokens', 'inputTokens', 'tools', 'images', 'reasoning'].map((field) => [field, 'dyn']),
+  ['model', 'dialect', 'operation', 'stream', 'maxTokens', 'inputTokens', 'tools', 'images', 'reasoning', 'metadata'].map(
+    (field) => [field, 'dyn'],
+  ),
 )
 /** What a principal has, for the check of names alone: a misspelt field would never be there, and the condition never true. */
 const PRINCIPAL_FIELDS: Readonly<Record<string, string>> = {

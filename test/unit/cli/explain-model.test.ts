@@ -63,7 +63,10 @@ const EXCHANGE = {
       nanoUsd: 1_200_000,
       usageSource: 'provider',
       dropped: 'seed',
-      routing: EXPLANATION.targets.slice(0, 1),
+      routing: [
+        { target: 'one/gpt', outcome: 'failed', reason: 'server (500)' },
+        { target: 'two/claude@eu', outcome: 'served', reason: 'place 2 as written' },
+      ],
       verdicts: [{ evaluator: 'secrets', action: 'redact', hook: 'response', reason: 'a key' }],
     },
   ],
@@ -153,7 +156,8 @@ attempts
   2    ok        two/claude@eu: 900 ms, 310 ms to the first content, 120 tokens in, 35 tokens out, $0.0012, provider
 
 targets
-  1    two/claude@eu: place 2 as written
+  -    one/gpt: failed, server (500)
+  -    two/claude@eu: served, place 2 as written
 
 verdicts
   response secrets redact a key

@@ -78,7 +78,7 @@ describe('routes and providers', () => {
       'condition of a target',
       route({ targets: [{ ...TARGET, when: 'request.streaming' }] }),
       '$.routes.fast.targets[0].when',
-      'a request has no "streaming"; it has model, dialect, stream',
+      'a request has no "streaming"; it has model, dialect, operation, stream',
     ],
     ['condition of a principal', route({ when: "principal.teem == 'x'" }), '$.routes.fast.when', 'a principal has no "teem"'],
     [
@@ -86,6 +86,12 @@ describe('routes and providers', () => {
       { guards: { g: { evaluators: [{ type: 'tool_calls', when: 'principal.team' }] } } },
       '$.guards.g.evaluators[0].when',
       'known: tool, args',
+    ],
+    [
+      'pattern of a guard',
+      { guards: { g: { evaluators: [{ type: 'pattern', patterns: ['fine', '(a'] }] } } },
+      '$.guards.g.evaluators[0].patterns[1]',
+      'does not compile',
     ],
     [
       'demo in production',

@@ -1,6 +1,6 @@
 import { isCelError, run } from '@bufbuild/cel'
 import { describe, expect, test } from 'vitest'
-import { compileCondition, compileExpression } from '../../../src/lib/condition.ts'
+import { checkKnownFields, compileCondition, compileExpression, MODEL_VARIABLES } from '../../../src/lib/condition.ts'
 
 const principal = {
   issuer: 'https://id',
@@ -240,5 +240,38 @@ describe('agrees with another implementation', () => {
     })()
 
     expect(actual).toBe(expected)
+  })
+})
+
+describe('a condition on a model', () => {
+  const about = (source: string, request?: object) =>
+    compileCondition(source, MODEL_VARIABLES).evaluate({ principal, time, ...(request === undefined ? {} : { request }) }).kind
+
+  test.each<[source: string, request: object | undefined, kind: string]>([
+    ['request.stream', { stream: true }, 'true'],
+    ['request.inputTokens < 8000', { inputTokens: 8000 }, 'false'],
+    ['request.tools.exists(t, t == "search")', { tools: ['search'] }, 'true'],
+    ['request.stream', undefined, 'unknown'],
+    ['request.stream && principal.team == "other"', undefined, 'false'],
+    ['request.stream || principal.team == "research"', undefined, 'true'],
+    ['request.maxTokens > 1', {}, 'error'],
+    ['has(request.metadata) && request.metadata.run == "1"', {}, 'false'],
+  ])('%s of %j is %s', (source, request, kind) => {
+    expect(about(source, request)).toBe(kind)
+  })
+
+  test('names neither arguments nor tools', () => {
+    expect(() => compileCondition('args.x', MODEL_VARIABLES)).toThrow('Unknown variable: args; known: principal, request, time')
+  })
+
+  test('a field that no request has is found when the file is read', () => {
+    expect(() => checkKnownFields('request.tokens > 1', MODEL_VARIABLES)).toThrow('a request has no "tokens"')
+    expect(() => checkKnownFields('request.inputTokens > 1', MODEL_VARIABLES)).not.toThrow()
+  })
+
+  test('loops over what a caller sends are bounded', () => {
+    const tools = Array.from({ length: 2_000 }, (_, index) => `t${index}`)
+
+    expect(about('request.tools.all(a, request.tools.all(b, a != b || a == b))', { tools })).toBe('error')
   })
 })
