@@ -92,6 +92,7 @@ function headersOf(call: ProviderCall): Record<string, string> {
 
 function bodyOf(call: ProviderCall): WrittenBody {
   if (call.operation === 'embeddings') {
+    if (call.wire === 'messages') throw new GatewayError('invalid_params', 'this model has no embeddings')
     const question = questionOf(call)
     return { body: bytesOf(toPrediction(question)), dropped: question.dropped }
   }

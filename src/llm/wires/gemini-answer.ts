@@ -87,9 +87,8 @@ function readPart(part: JsonObject): Piece[] {
   if (media !== undefined) return [{ kind: 'media', part: media }]
   const text = typeof part['text'] === 'string' ? part['text'] : ''
   // A signature may come on a part that has nothing else.
-  return text === '' && part['thoughtSignature'] === undefined
-    ? []
-    : [{ kind: part['thought'] === true ? 'thought' : 'text', text, ...signature }]
+  if (text === '' && !('signature' in signature)) return []
+  return [{ kind: part['thought'] === true ? 'thought' : 'text', text, ...signature }]
 }
 
 function readMedia(blob: JsonObject): Part | undefined {

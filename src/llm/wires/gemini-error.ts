@@ -63,28 +63,32 @@ export function geminiFailure(error: JsonObject, httpStatus: number | undefined)
   // An error may come inside an answer with status 200.
   const status = httpStatus === undefined || httpStatus < 400 ? code : httpStatus
   const name = typeof error['status'] === 'string' ? error['status'] : undefined
-  const message = typeof error['message'] === 'string' ? error['message'].slice(0, MAX_MESSAGE) : ''
   const details = listOf(error['details'])
   const reason = textOf(details, 'ErrorInfo', 'reason')
-  const kind = kindOf({ name, status, message, reason })
+  const kind = kindOf({ name, status, message: typeof error['message'] === 'string' ? error['message'] : '', reason })
   const retryAfterMs = retryDelay(textOf(details, 'RetryInfo', 'retryDelay'))
   return {
     kind,
     ...(status === undefined ? {} : { status }),
-    // What Google says of keys and projects is not for callers.
-    message:
-      kind === 'auth'
-        ? 'the provider refused the credential'
-        : message || `the provider answered ${name ?? status ?? 'an error'}`,
+    message: messageOf(error['message'], kind, name ?? status),
     ...(name === undefined ? {} : { code: name }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
 }
 
 /** The kind of a refusal that says nothing but its HTTP status. */
-export function kindOfStatus(status: number | undefined): FailureKind {
+function kindOfStatus(status: number | undefined): FailureKind {
   if (status === undefined || status >= 500) return (status !== undefined ? BY_CODE[status] : undefined) ?? 'server'
   return BY_CODE[status] ?? 'bad_request'
+}
+
+const KEY_LIKE = /\b(?:AIza[\w-]{6,}|ya29\.[\w.-]{4,}|Bearer [^\s"',]{6,})/g
+
+/** Words of a failed sign-in may hold pieces of a key or name a project: they are never repeated. */
+function messageOf(said: Json | undefined, kind: FailureKind, what: string | number | undefined): string {
+  if (typeof said === 'string' && said !== '' && kind !== 'auth' && kind !== 'forbidden')
+    return said.slice(0, MAX_MESSAGE).replaceAll(KEY_LIKE, '***')
+  return what === undefined ? 'the provider reported an error' : `the provider answered ${what}`
 }
 
 interface Facts {
@@ -120,7 +124,7 @@ function retryDelay(text: string | undefined): number | undefined {
 }
 
 /** Milliseconds of a `retry-after` header: seconds, or a date by the clock of whoever sent it. */
-export function retryAfter(headers: RefusedAnswer['headers']): number | undefined {
+function retryAfter(headers: RefusedAnswer['headers']): number | undefined {
   const text = headers['retry-after']?.trim()
   if (text === undefined) return undefined
   if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_MS)

@@ -176,6 +176,12 @@ describe('Claude', () => {
     expect(providerOf().toAnswer?.(one, { input_tokens: 4 })).toEqual({ input_tokens: 4 })
   })
 
+  test('has no embeddings', () => {
+    const one = call({ operation: 'embeddings', wire: 'messages', target: CLAUDE, body: { kind: 'json', json: { input: 'a' } } })
+
+    expect(() => providerOf().toProvider(one)).toThrow(expect.objectContaining({ code: 'invalid_params' }))
+  })
+
   test('betas stay in their header, and nothing else of the caller passes', () => {
     const passed = { 'anthropic-beta': 'a,b', 'anthropic-version': '2023-06-01' }
 
