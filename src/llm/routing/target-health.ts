@@ -40,8 +40,9 @@ export function createTargetHealth(deps: CircuitDeps): TargetHealth {
   const fail = (failure: Failure, ticket: Ticket): void => {
     failures += 1
     const effect = effectOf(failure)
-    if (effect.kind === 'clock') clock.set(effect.ms, effect.words)
-    if (effect.kind === 'clock') deps.changed(circuit.state, `${effect.words} for ${toSeconds(effect.ms)} s`)
+    // Only the first of a burst is news.
+    if (effect.kind === 'clock' && clock.set(effect.ms, effect.words))
+      deps.changed(circuit.state, `${effect.words} for ${toSeconds(effect.ms)} s`)
     if (effect.kind === 'counts') ticket.failure(failure.kind)
     else ticket.neutral()
   }
@@ -108,11 +109,14 @@ function createClock({ now }: CircuitDeps) {
   let setAt = 0
   let words = ''
   return {
-    set(ms: number, reason: string) {
-      if (now() + ms <= until) return
+    /** True when it was not running before. */
+    set(ms: number, reason: string): boolean {
+      if (now() + ms <= until) return false
+      const isNew = until <= now()
       until = now() + ms
       setAt = now()
       words = reason
+      return isNew && ms > 0
     },
     /** An attempt that began after the clock was set was answered: the provider does not mind. */
     answered(beganAt: number) {

@@ -71,9 +71,9 @@ describe('what each kind of failure does', () => {
     expect(stateOf(router)?.retryInSeconds).toBe(0)
   })
 
-  test('refused credentials are told', () => {
+  test('refused credentials are told, once while the clock runs', () => {
     const { router, changes } = routing()
-    router.begin(A, false)?.failed(failure('auth'))
+    fail(router, 20, 'auth')
 
     expect(changes).toEqual([{ target: 'p/a', provider: 'p', circuit: 'closed', reason: 'credentials refused for 30 s' }])
   })
