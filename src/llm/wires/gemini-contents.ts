@@ -42,8 +42,8 @@ function grouped(turns: readonly Turn[]): { role: 'user' | 'assistant'; parts: {
     const role = turn.role === 'assistant' ? 'assistant' : 'user'
     const parts = turn.parts.map((part) => ({ part, isSystem: turn.role === 'system' }))
     const last = groups.at(-1)
-    if (last?.role === role) last.parts.push(...parts)
-    else groups.push({ role, parts })
+    if (last?.role !== role) groups.push({ role, parts })
+    else for (const part of parts) last.parts.push(part)
   }
   return groups
 }
@@ -70,11 +70,12 @@ function writeModelTurn(turn: Group, index: number, writing: Writing): void {
 function writeUserTurn(turn: Group, index: number, writing: Writing): void {
   const { context } = writing
   const content: Content = { role: 'user', parts: [] }
+  const asked = new Set(writing.pending.map(({ id }) => id))
   const results = new Map<string, ToolResultPart>()
   const rest: Content = { role: 'user', parts: [] }
   for (const [place, { part, isSystem }] of turn.parts.entries()) {
     if (part.type === 'tool-result') {
-      if (writing.pending.some(({ id }) => id === part.callId) && !results.has(part.callId)) results.set(part.callId, part)
+      if (asked.has(part.callId) && !results.has(part.callId)) results.set(part.callId, part)
       else writeOrphan(part, rest, context)
     } else if (isMedia(part)) rest.parts.push(toMediaPart(part, placeName(part, index, place), context))
     else if (part.type === 'text' || part.type === 'refusal') writeText(isSystem ? tagged(part, context) : part, rest, context)
@@ -86,8 +87,7 @@ function writeUserTurn(turn: Group, index: number, writing: Writing): void {
     content.parts.push(toFunctionResponse(result, call, beside, context))
   }
   writing.pending = []
-  content.parts.push(...beside, ...rest.parts)
-  writing.contents.push(content)
+  writing.contents.push({ ...content, parts: content.parts.concat(beside, rest.parts) })
 }
 
 function writeText(part: Extract<Part, { type: 'text' | 'refusal' }>, content: Content, context: PartContext): void {

@@ -11,7 +11,8 @@ export interface RewrittenSchema {
 }
 
 const MAX_DEPTH = 16
-const MAX_NODES = 4_000
+const MAX_NODES = 2_000
+const MAX_ALL_OF = 256
 
 const COPIED =
   'title description default example nullable pattern minimum maximum minLength maxLength minItems maxItems minProperties maxProperties propertyOrdering'.split(
@@ -103,7 +104,9 @@ function merged(schema: JsonObject, walk: Walk): JsonObject {
   if (!Array.isArray(schema['allOf'])) return schema
   const { allOf, ...base } = schema
   const sum: Record<string, Json | undefined> = base
-  for (const one of listOf(allOf)) {
+  const parts = listOf(allOf)
+  if (parts.length > MAX_ALL_OF) walk.lost.add('allOf')
+  for (const one of parts.slice(0, MAX_ALL_OF)) {
     if (!isJsonObject(one)) continue
     for (const [key, value] of Object.entries(resolved(one, walk))) fold(key, value, sum, walk)
   }

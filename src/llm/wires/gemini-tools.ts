@@ -30,11 +30,13 @@ export function toTools(request: ChatRequest, context: ToolContext): JsonObject 
 /** Names can be restricted only where a call is demanded, so a subset the model may also leave alone is what it gets to see. */
 function offered(tools: readonly Tool[], choice: ToolChoice | undefined): readonly Tool[] {
   if (choice?.type !== 'subset' || choice.required) return tools
-  const kept = tools.filter(({ name }) => choice.names.includes(name))
+  const wanted = new Set(choice.names)
+  const kept = tools.filter(({ name }) => wanted.has(name))
   return kept.length > 0 ? kept : tools
 }
 
 function toMode(choice: ToolChoice, tools: readonly Tool[], names: FunctionNames): JsonObject {
+  const known = new Set(tools.map(({ name }) => name))
   switch (choice.type) {
     case 'auto':
       return { mode: 'AUTO' }
@@ -46,7 +48,7 @@ function toMode(choice: ToolChoice, tools: readonly Tool[], names: FunctionNames
       return { mode: 'ANY', allowedFunctionNames: [names.sent(choice.name)] }
     case 'subset':
       if (choice.required) return { mode: 'ANY', allowedFunctionNames: choice.names.map((name) => names.sent(name)) }
-      return { mode: tools.some(({ name }) => choice.names.includes(name)) ? 'AUTO' : 'NONE' }
+      return { mode: choice.names.some((name) => known.has(name)) ? 'AUTO' : 'NONE' }
   }
 }
 
