@@ -5,7 +5,7 @@ import type { JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import type { ModelEvent, Signature, StopReason } from '../middle.ts'
 import type { DialectError, EncodeContext, StreamEncoder } from '../wire.ts'
-import { toErrorCode } from './responses-error.ts'
+import { responsesFrame, toResponseError } from '../wires/responses-frame.ts'
 import {
   callItem,
   callProof,
@@ -17,15 +17,10 @@ import {
   toEnding,
   toResponse,
   type ResponseFacts,
-} from './responses-output.ts'
+} from './responses-encoder-items.ts'
 
 /** A comment that keeps the connection open. */
 export const KEEP_ALIVE = ': keep-alive\n\n'
-
-/** Writes one event of a Responses stream. */
-export function responsesFrame(type: string, sequence: number, members: JsonObject): string {
-  return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequence, ...members })}\n\n`
-}
 
 /** Makes an encoder of one stream. */
 export function createResponsesEncoder(context: EncodeContext): StreamEncoder {
@@ -96,8 +91,7 @@ class ResponsesEncoder implements StreamEncoder {
     this.#out = ''
     this.#start('')
     for (const part of this.#parts.values()) this.#note(part)
-    const failure = { code: toErrorCode(error), message: error.message }
-    this.#emit('response.failed', { response: this.#response({ status: 'failed', error: failure }) })
+    this.#emit('response.failed', { response: this.#response({ status: 'failed', error: toResponseError(error) }) })
     return this.#out
   }
 

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
 import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
-import { append, needText, readInput } from './responses-input.ts'
+import { append, needText, readInput } from './responses-request-input.ts'
 
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 

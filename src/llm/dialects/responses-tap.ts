@@ -5,10 +5,9 @@ import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import type { DialectError, Sighting, Tap } from '../wire.ts'
 import { failureOfEvent } from '../wires/responses-failure.ts'
+import { responsesFrame, toResponseError } from '../wires/responses-frame.ts'
 import { objectsOf, textOf } from '../wires/responses-output.ts'
 import { usageOfResponse } from '../wires/responses-usage.ts'
-import { responsesFrame } from './responses-encoder.ts'
-import { toErrorCode } from './responses-error.ts'
 
 /** Makes a tap on one stream of this dialect. */
 export function createResponsesTap(): Tap {
@@ -34,13 +33,23 @@ class ResponsesTap implements Tap {
   #id = 'resp_unknown'
   #created = 0
   #next = 0
+  /** How the frame of the last delta with content began, up to its data: the next frame is mostly such a one. */
+  #head: Buffer | undefined
 
   see(frame: Buffer): Sighting {
-    const { name, data } = fieldsOf(frame)
+    if (this.#head !== undefined && startsWith(frame, this.#head)) {
+      this.#count(frame)
+      return CONTENT
+    }
+    const { name, data, dataStart } = fieldsOf(frame)
     if (data === undefined) return PING
     this.#count(data)
     const type = name === '' || name === 'message' ? firstType(data) : name
-    if (type?.endsWith('.delta') === true) return data.includes(EMPTY_DELTA) ? PREAMBLE : CONTENT
+    if (type?.endsWith('.delta') === true) {
+      if (data.includes(EMPTY_DELTA)) return PREAMBLE
+      if (type === name && dataStart > name.length) this.#head = Buffer.from(frame.subarray(0, dataStart))
+      return CONTENT
+    }
     if (type !== undefined && isPlain(type)) return CONTENT
     if (data.equals(DONE)) return FOREIGN_END
     return this.#look(type, parse(data))
@@ -60,7 +69,7 @@ class ResponsesTap implements Tap {
       object: 'response',
       created_at: this.#created,
       status: 'failed',
-      error: { code: toErrorCode(error), message: error.message },
+      error: toResponseError(error),
       incomplete_details: null,
       instructions: null,
       metadata: {},
@@ -78,7 +87,8 @@ class ResponsesTap implements Tap {
 
   /** Frames without a number count as one each. */
   #count(data: Buffer): void {
-    const at = data.indexOf(SEQUENCE)
+    // it stands last as a rule, after the words
+    const at = data.lastIndexOf(SEQUENCE)
     const number =
       at === -1 ? Number.NaN : Number.parseInt(data.toString('latin1', at + SEQUENCE.length, at + SEQUENCE.length + 16), 10)
     this.#next = number >= this.#next ? number + 1 : this.#next + 1
@@ -172,10 +182,18 @@ function firstType(data: Buffer): string | undefined {
   return end === -1 ? undefined : data.toString('latin1', TYPE_FIRST.length, end)
 }
 
-/** The name and the data of a frame; no data in a comment. Data of several lines is put together. */
-function fieldsOf(frame: Buffer): { readonly name: string; readonly data: Buffer | undefined } {
+interface Fields {
+  readonly name: string
+  /** Absent in a comment. Data of several lines is put together. */
+  readonly data: Buffer | undefined
+  /** Where the only line of data begins in the frame; 0 where there are several. */
+  readonly dataStart: number
+}
+
+function fieldsOf(frame: Buffer): Fields {
   let name = ''
   let data: Buffer | undefined
+  let dataStart = 0
   let start = 0
   while (start < frame.length) {
     const found = frame.indexOf(LF, start)
@@ -183,12 +201,22 @@ function fieldsOf(frame: Buffer): { readonly name: string; readonly data: Buffer
     const end = next > start && frame[next - 1] === CR ? next - 1 : next
     if (isField(frame, start, 'event:')) name = frame.toString('latin1', valueStart(frame, start + 6), end)
     else if (isField(frame, start, 'data:')) {
-      const line = frame.subarray(valueStart(frame, start + 5), end)
+      const from = valueStart(frame, start + 5)
+      const line = frame.subarray(from, end)
+      dataStart = data === undefined ? from : 0
       data = data === undefined ? line : Buffer.concat([data, line])
     }
     start = next + 1
   }
-  return { name, data }
+  return { name, data, dataStart }
+}
+
+function startsWith(frame: Buffer, head: Buffer): boolean {
+  if (frame.length < head.length) return false
+  for (let index = 0; index < head.length; index += 1) {
+    if (frame[index] !== head[index]) return false
+  }
+  return true
 }
 
 function isField(frame: Buffer, start: number, field: string): boolean {

@@ -1,7 +1,6 @@
 import type { Dialect } from '../wire.ts'
 import { createResponsesEncoder, KEEP_ALIVE } from './responses-encoder.ts'
-import { toErrorBody } from './responses-error.ts'
-import { encodeResponsesAnswer } from './responses-output.ts'
+import { encodeResponsesAnswer } from './responses-encoder-items.ts'
 import { decodeResponsesRequest } from './responses-request.ts'
 import { createResponsesTap } from './responses-tap.ts'
 
@@ -12,7 +11,7 @@ export const responsesDialect: Dialect = {
   encodeAnswer: encodeResponsesAnswer,
   createEncoder: createResponsesEncoder,
   createTap: createResponsesTap,
-  errorBody: toErrorBody,
+  errorBody: ({ message, type, param, code }) => ({ error: { message, type, param: param ?? null, code: code ?? null } }),
   keepAlive: () => KEEP_ALIVE,
   requestWords: ['instructions', 'input', 'prompt'],
   answerWords: ['output'],

@@ -171,7 +171,8 @@ class ResponsesDecoder implements StreamDecoder {
     const text = textOf(data['delta'])
     const part = text === '' ? undefined : this.#begin('reasoning', itemKey(data), itemKey(data))
     if (part === undefined || (part.source !== '' && part.source !== type)) return
-    const piece = Number(data['summary_index'] ?? data['content_index'] ?? 0)
+    const place = data['summary_index'] ?? data['content_index']
+    const piece = typeof place === 'number' ? place : 0
     if (part.written > 0 && piece !== part.piece) this.#write(part, '\n\n')
     part.source = type
     part.piece = piece

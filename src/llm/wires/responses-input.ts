@@ -163,9 +163,7 @@ function given(scope: InputScope, part: Part): JsonObject[] {
     case 'refusal':
       return [toInputText(scope, part.text, part.cache)]
     case 'image':
-      return [
-        { type: 'input_image', detail: part.detail ?? 'auto', ...imageSource(part.source), ...breakpoint(scope, part.cache) },
-      ]
+      return [{ type: 'input_image', ...detailOf(part.detail), ...imageSource(part.source), ...breakpoint(scope, part.cache) }]
     case 'file':
       return [{ type: 'input_file', ...fileSource(part.source, part.name), ...breakpoint(scope, part.cache) }]
     case 'audio':
@@ -185,6 +183,10 @@ function breakpoint(scope: InputScope, cache: CacheHint | undefined): JsonObject
     return { prompt_cache_breakpoint: { mode: 'explicit', ...(cache.ttl === '1h' ? { ttl: '12h' } : {}) } }
   dropCache(scope)
   return {}
+}
+
+function detailOf(detail: string | undefined): JsonObject {
+  return detail === undefined ? {} : { detail }
 }
 
 function imageSource(source: Source): JsonObject {

@@ -68,47 +68,56 @@ export function decodeAll(decoder: StreamDecoder, chunks: readonly Buffer[]): Mo
   return [...eventsOf(chunks).flatMap((event) => decoder.push(event)), ...decoder.close()]
 }
 
+type Collected = { -readonly [Name in keyof ChatAnswer]: ChatAnswer[Name] } & { isEnded: boolean }
+
 /** Puts the events of a stream together; throws where they break the contract of ModelEvent. */
-export function collect(events: readonly ModelEvent[]): ChatAnswer & { readonly isEnded: boolean } {
+export function collect(events: readonly ModelEvent[]): Readonly<Collected> {
   const parts: Part[] = []
   const open = new Set<number>()
-  let answer: ChatAnswer & { readonly isEnded: boolean } = { id: '', parts, stop: 'end', isEnded: false }
-  const check = (isRight: boolean, event: ModelEvent): void => {
-    if (!isRight) throw new Error(`out of order: ${JSON.stringify(event)}`)
-  }
+  const answer: Collected = { id: '', parts, stop: 'end', isEnded: false }
   for (const [at, event] of events.entries()) {
-    if (event.type !== 'error' && event.type !== 'ping') check((event.type === 'start') === (at === 0), event)
-    if (!('index' in event)) {
-      if (event.type === 'start')
-        answer = { ...answer, id: event.id, ...(event.model === undefined ? {} : { model: event.model }) }
-      if (event.type === 'usage') answer = { ...answer, usage: event.usage }
-      if (event.type === 'finish') {
-        check(open.size === 0, event)
-        answer = { ...answer, stop: event.stop, ...(event.serviceTier === undefined ? {} : { serviceTier: event.serviceTier }) }
-      }
-      if (event.type === 'end') answer = { ...answer, isEnded: true }
-      continue
-    }
-    const part = parts[event.index]
-    if (event.type.endsWith('-start')) {
-      check(event.index === parts.length, event)
-      open.add(event.index)
-      if (event.type === 'tool-start') parts.push({ type: 'tool-call', id: event.id, name: event.name, arguments: '' })
-      else if (event.type === 'reasoning-start')
-        parts.push({ type: 'reasoning', text: '', ...(event.id === undefined ? {} : { id: event.id }) })
-      else parts.push({ type: event.type === 'refusal-start' ? 'refusal' : 'text', text: '' })
-      continue
-    }
-    check(open.has(event.index), event)
-    if (part === undefined) continue
-    if (event.type === 'tool-delta' && part.type === 'tool-call')
-      parts[event.index] = { ...part, arguments: part.arguments + event.json }
-    else if ('text' in event && 'text' in part) parts[event.index] = { ...part, text: part.text + event.text }
-    else {
-      open.delete(event.index)
-      const { type: _type, index: _index, ...rest } = event
-      parts[event.index] = { ...part, ...rest } as Part
+    if (event.type !== 'error' && event.type !== 'ping') assertOrder((event.type === 'start') === (at === 0), event)
+    if ('index' in event) collectPart(parts, open, event)
+    else if (event.type === 'start')
+      Object.assign(answer, { id: event.id }, event.model === undefined ? {} : { model: event.model })
+    else if (event.type === 'usage') answer.usage = event.usage
+    else if (event.type === 'end') answer.isEnded = true
+    else if (event.type === 'finish') {
+      assertOrder(open.size === 0, event)
+      const { type: _type, ...ending } = event
+      Object.assign(answer, ending)
     }
   }
   return answer
+}
+
+function collectPart(parts: Part[], open: Set<number>, event: Extract<ModelEvent, { readonly index: number }>): void {
+  if (event.type.endsWith('-start')) {
+    assertOrder(event.index === parts.length, event)
+    open.add(event.index)
+    parts.push(startedPart(event))
+    return
+  }
+  assertOrder(open.has(event.index), event)
+  const part = parts[event.index]
+  if (part === undefined) return
+  if (event.type === 'tool-delta' && part.type === 'tool-call')
+    parts[event.index] = { ...part, arguments: part.arguments + event.json }
+  else if ('text' in event && 'text' in part) parts[event.index] = { ...part, text: part.text + event.text }
+  else {
+    open.delete(event.index)
+    const { type: _type, index: _index, ...rest } = event
+    parts[event.index] = { ...part, ...rest }
+  }
+}
+
+function startedPart(event: ModelEvent): Part {
+  if (event.type === 'tool-start') return { type: 'tool-call', id: event.id, name: event.name, arguments: '' }
+  if (event.type === 'reasoning-start')
+    return { type: 'reasoning', text: '', ...(event.id === undefined ? {} : { id: event.id }) }
+  return { type: event.type === 'refusal-start' ? 'refusal' : 'text', text: '' }
+}
+
+function assertOrder(isRight: boolean, event: ModelEvent): void {
+  if (!isRight) throw new Error(`out of order: ${JSON.stringify(event)}`)
 }

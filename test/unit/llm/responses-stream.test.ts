@@ -203,6 +203,21 @@ describe('the tap', () => {
     expect(see(`data: ${unnamed}\n\n`)).toBe(kind)
   })
 
+  test('counts frames after words that look like a number', () => {
+    const tap = responsesDialect.createTap({ includeUsage: true })
+    const frame = (members: object) => Buffer.from(`event: response.output_text.delta\ndata: ${JSON.stringify(members)}\n\n`)
+    const deltas = [
+      { delta: 'a', sequence_number: 7 },
+      { delta: '"sequence_number":99', sequence_number: 8 },
+      { delta: 'without' },
+    ]
+
+    const kinds = deltas.map((members) => tap.see(frame(members)).kind)
+
+    expect(kinds).toEqual(['content', 'content', 'content'])
+    expect(tap.fail({ status: 502, type: 'server_error', message: 'cut' }, 'x')).toContain('"sequence_number":10,')
+  })
+
   test('an end mark of another dialect is hidden', () => {
     expect(responsesDialect.createTap({ includeUsage: true }).see(Buffer.from('data: [DONE]\n\n'))).toEqual({
       kind: 'ping',
