@@ -166,7 +166,7 @@ function reasoningParts(message: Reader): ReasoningPart[] {
 function toolCall(value: Json, path: string, called: Map<string, string>): ToolCallPart {
   const call = createReader(objectAt(value, path), path)
   if (call.raw('type') === 'custom')
-    throw fault(call.at('type'), 'a custom tool can be called only at a provider that speaks Chat Completions')
+    throw fault(call.at('type'), 'must be "function"; other kinds cannot be translated or inspected')
   const id = demand(call, 'id')
   const made = inner(call, 'function')
   const name = demand(made, 'name')

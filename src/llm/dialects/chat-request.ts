@@ -117,7 +117,7 @@ function outputOf(body: Reader): OutputFormat | undefined {
 function readTool(value: Json, path: string): Tool {
   const tool = createReader(objectAt(value, path), path)
   if (tool.raw('type') !== 'function')
-    throw fault(tool.at('type'), 'must be "function"; other kinds need a provider that speaks Chat Completions')
+    throw fault(tool.at('type'), 'must be "function"; other kinds cannot be translated or inspected')
   const made = createReader(objectAt(tool.raw('function'), tool.at('function')), tool.at('function'))
   const name = made.text('name')
   if (name === undefined || name === '') throw fault(made.at('name'), 'must be the name of the function')

@@ -86,51 +86,47 @@ function saysSomething(delta: JsonObject): boolean {
   return (typeof delta['refusal'] === 'string' && delta['refusal'] !== '') || isJsonObject(delta['audio'])
 }
 
-/** Names that matter, by their first letter: all differ in it. */
-const NAMES: ReadonlyMap<number, { readonly name: string; readonly bytes: Buffer }> = new Map(
-  ['usage', 'error', 'finish_reason', 'delta', 'choices'].map((name) => [
-    name.charCodeAt(0),
-    { name, bytes: Buffer.from(`${name}"`) },
-  ]),
-)
-const FIRST_LETTERS = Uint8Array.from({ length: 256 }, (_, code) => (NAMES.has(code) ? 1 : 0))
-
-/** One pass over the bytes of a frame, which costs less than a search for each name: JSON is full of quotes. */
+/** The searches are for ASCII, so bytes may stand for characters. They leave the first quote out: JSON is full of those, and a search is slow at them. */
 function isNotable(frame: Buffer): boolean {
-  let isOrdinary = 0
-  for (let at = frame.indexOf(OPEN_BRACE); at < frame.length; at += 1) {
-    if (frame[at] !== QUOTE || FIRST_LETTERS[frame[at + 1] ?? 0] !== 1) continue
-    const word = NAMES.get(frame[at + 1] ?? 0)
-    if (word === undefined || !isAt(frame, at + 1, word.bytes)) continue
-    const value = afterColon(frame, at + 1 + word.bytes.length)
-    if (word.name === 'delta') isOrdinary |= HAS_DELTA
-    else if (word.name === 'choices') {
-      if (frame[value] === OPEN_BRACKET && frame[afterColon(frame, value + 1)] !== CLOSE_BRACKET) isOrdinary |= HAS_CHOICE
-    } else if (frame[value] !== LETTER_N) return true
+  const text = frame.toString('latin1')
+  return (
+    hasValue(text, 'finish_reason"') ||
+    hasValue(text, 'usage"') ||
+    hasValue(text, 'error"') ||
+    !text.includes('delta"') ||
+    hasNoChoices(text)
+  )
+}
+
+/** Whether a member of this name has a value other than null somewhere in the frame. */
+function hasValue(text: string, name: string): boolean {
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + name.length)) {
+    if (text.charCodeAt(afterColon(text, at + name.length)) !== LETTER_N) return true
   }
-  return isOrdinary !== (HAS_DELTA | HAS_CHOICE)
+  return false
 }
 
-function isAt(frame: Buffer, at: number, bytes: Buffer): boolean {
-  for (let index = 1; index < bytes.length; index += 1) if (frame[at + index] !== bytes[index]) return false
-  return true
+function hasNoChoices(text: string): boolean {
+  const at = text.indexOf(CHOICES)
+  if (at === -1) return true
+  const bracket = afterColon(text, at + CHOICES.length)
+  return text.charCodeAt(bracket) !== OPEN_BRACKET || text.charCodeAt(afterColon(text, bracket + 1)) === CLOSE_BRACKET
 }
 
-const HAS_DELTA = 1
-const HAS_CHOICE = 2
-const QUOTE = 0x22
+const CHOICES = 'choices"'
 const LETTER_D = 0x64
 const LETTER_N = 0x6e
-const OPEN_BRACE = 0x7b
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 
 /** The first place from here that is neither blank nor a colon. */
-function afterColon(frame: Buffer, from: number): number {
+function afterColon(text: string, from: number): number {
   let at = from
-  while (frame[at] === 0x3a || frame[at] === 0x20 || frame[at] === 0x0a || frame[at] === 0x0d || frame[at] === 0x09) at += 1
+  while (isBlankOrColon(text.charCodeAt(at))) at += 1
   return at
 }
+
+const isBlankOrColon = (code: number) => code === 0x3a || code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 
 /** The data of a frame; absent in a comment. */
 function dataOf(frame: string): { readonly data?: string; readonly event: string } {

@@ -4,7 +4,7 @@ import type { Provider, ProviderCall } from '../provider.ts'
 import { chatEnvelope } from '../wires/chat-envelope.ts'
 import { refusalOf } from '../wires/chat-failure.ts'
 import { chatWire } from '../wires/chat.ts'
-import { PROFILE_TABLE } from './profiles.ts'
+import { PROFILE_TABLE } from './openai-compatible-profiles.ts'
 
 type Config = Extract<ProviderConfig, { type: 'openai_compatible' }>
 

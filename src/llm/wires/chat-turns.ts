@@ -67,15 +67,30 @@ function assistantMessage(parts: readonly Part[], context: TurnsContext): JsonOb
 
 const ASSISTANT_PARTS: ReadonlySet<Part['type']> = new Set(['text', 'refusal', 'tool-call', 'reasoning'])
 
-/** Thoughts go back as plain text, and only to a provider that wants them; one that says it does not loses nothing. */
+/** Thoughts go back only to a provider that wants them and made them; one that says it wants none loses nothing. */
 function reasoningMember(parts: readonly ReasoningPart[], { family, quirks, drop }: TurnsContext): JsonObject {
   if (parts.length === 0 || quirks.returnsReasoning === false) return {}
-  const isForeign = ({ signature, redacted }: ReasoningPart) =>
-    redacted !== undefined || (signature !== undefined && signature.family !== family)
-  const own = quirks.returnsReasoning === true ? parts.filter((part) => !isForeign(part) && part.text !== '') : []
+  const own = quirks.returnsReasoning === true ? parts.filter((part) => canRead(part, family)) : []
   if (own.length < parts.length) drop('reasoning')
-  if (own.length === 0) return {}
-  return { [quirks.reasoningField ?? 'reasoning_content']: own.map(({ text }) => text).join('\n') }
+  const text = own.map((part) => part.text).join('')
+  const isSigned = own.some(({ signature, redacted }) => signature !== undefined || redacted !== undefined)
+  return {
+    ...(text === '' ? {} : { [quirks.reasoningField ?? 'reasoning_content']: text }),
+    ...(isSigned ? { reasoning_details: own.flatMap(reasoningDetails) } : {}),
+  }
+}
+
+function canRead({ signature, redacted }: ReasoningPart, family: string): boolean {
+  return (signature?.family ?? family) === family && (redacted?.family ?? family) === family
+}
+
+/** Proofs go back in the form they came in. */
+function reasoningDetails({ text, signature, redacted }: ReasoningPart): JsonObject[] {
+  const shown =
+    text === '' && signature === undefined
+      ? []
+      : [{ type: 'reasoning.text', text, ...(signature === undefined ? {} : { signature: signature.value }) }]
+  return redacted === undefined ? shown : [...shown, { type: 'reasoning.encrypted', data: redacted.value }]
 }
 
 function toolCall(call: ToolCallPart, context: TurnsContext): JsonObject {

@@ -5,7 +5,7 @@ import { GatewayError } from '../../../src/core/errors.ts'
 import type { JsonObject } from '../../../src/core/json.ts'
 import { chatDialect } from '../../../src/llm/dialects/chat.ts'
 import type { ChatRequest } from '../../../src/llm/middle.ts'
-import { PROFILE_TABLE } from '../../../src/llm/providers/profiles.ts'
+import { PROFILE_TABLE } from '../../../src/llm/providers/openai-compatible-profiles.ts'
 import type { Quirks, TargetProfile } from '../../../src/llm/wire.ts'
 import { chatWire } from '../../../src/llm/wires/chat.ts'
 import { golden, parseObject, requestBody } from './chat-fixtures.ts'
@@ -257,6 +257,37 @@ describe('encoding a request', () => {
         expect(encoded).toEqual({ body, dropped: [] })
       }),
     )
+  })
+
+  test.each([
+    [
+      'its own, signed',
+      'openrouter',
+      'openrouter',
+      { reasoning: 'Hm', reasoning_details: [{ type: 'reasoning.text', text: 'Hm', signature: 's' }] },
+      [],
+    ],
+    ['of another family', 'openrouter', 'anthropic', {}, ['reasoning']],
+    ['to one that wants none', 'deepseek', 'deepseek', {}, []],
+    ['to one that never heard of it', 'generic', 'openai_compatible', {}, ['reasoning']],
+  ] as const)('thoughts go back: %s', (...[, profile, maker, members, dropped]) => {
+    const request: ChatRequest = {
+      ...chatDialect.decodeRequest(plain),
+      turns: [
+        {
+          role: 'assistant',
+          parts: [
+            { type: 'reasoning', text: 'Hm', signature: { family: maker, value: 's' } },
+            { type: 'text', text: 'Hi' },
+          ],
+        },
+      ],
+    }
+
+    const encoded = chatWire.encodeRequest(request, target(PROFILE_TABLE[profile].quirks, profile))
+
+    expect(encoded.body['messages']).toEqual([{ role: 'assistant', content: 'Hi', ...members }])
+    expect(encoded.dropped).toEqual(dropped)
   })
 
   test('two names that look the same stay two', () => {

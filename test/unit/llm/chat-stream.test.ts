@@ -5,7 +5,7 @@ import { createSseParser } from '../../../src/lib/sse.ts'
 import { chatDialect } from '../../../src/llm/dialects/chat.ts'
 import type { DecodeContext, EncodeContext } from '../../../src/llm/wire.ts'
 import { chatWire } from '../../../src/llm/wires/chat.ts'
-import { PROFILE_TABLE } from '../../../src/llm/providers/profiles.ts'
+import { PROFILE_TABLE } from '../../../src/llm/providers/openai-compatible-profiles.ts'
 import { decodeContext, eventsOf, framesOf, golden, parseObject, STREAMS, streamBytes } from './chat-fixtures.ts'
 
 const encodeContext = (includeUsage: boolean): EncodeContext => ({
@@ -94,6 +94,15 @@ describe('a stream of the chat wire', () => {
       }),
       { numRuns: 30 },
     )
+  })
+
+  test.each(STREAMS)('%s with lines that end in CR LF gives the same events', (name) => {
+    const bytes = Buffer.from(streamBytes(name).toString().replaceAll('\n', '\r\n'))
+    const tap = chatDialect.createTap({ includeUsage: false })
+    const plain = chatDialect.createTap({ includeUsage: false })
+
+    expect(eventsOf([bytes])).toEqual(eventsOf([streamBytes(name)]))
+    expect(framesOf(bytes).map((frame) => tap.see(frame))).toEqual(framesOf(streamBytes(name)).map((frame) => plain.see(frame)))
   })
 
   test.each(STREAMS)('%s cut at any byte never looks complete', (name) => {

@@ -6,7 +6,7 @@ import type { Provider, ProviderCall } from '../../../src/llm/provider.ts'
 import { azure } from '../../../src/llm/providers/azure.ts'
 import { openaiCompatible } from '../../../src/llm/providers/openai-compatible.ts'
 import { openai } from '../../../src/llm/providers/openai.ts'
-import { PROFILE_TABLE } from '../../../src/llm/providers/profiles.ts'
+import { PROFILE_TABLE } from '../../../src/llm/providers/openai-compatible-profiles.ts'
 import { parseObject } from './chat-fixtures.ts'
 
 function make(settings: JsonObject): Provider {
