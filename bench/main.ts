@@ -1,82 +1,109 @@
 // CPU per request of the gateway beside bare programs, over the same mock upstream. How it works: (1) all programs run at once; (2) each
 // round gives every program one slice of load, in turning order, so that noise of the machine hits all alike; (3) ratios are taken inside a
 // round and the median of the rounds is printed. Absolute figures are this machine's alone; compare ratios.
+// `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compare, report } from './comparison.ts'
+import { idleStreams, IDLE_MANNER } from './idle-streams.ts'
 import { load, type Scenario } from './load.ts'
+import { modelLoad, type ModelScenario } from './model-load.ts'
 import { freePort, startGateway, startNginx, startNode, type Program } from './programs.ts'
 
-const SCENARIOS: readonly Scenario[] = [
+const CONNECTIONS = 16
+const IDLE_STREAMS = 1_000
+
+const MCP_SCENARIOS: readonly Scenario[] = [
   { name: 'tools/call, session (2025-11-25)', era: 'legacy', method: 'tools/call' },
   { name: 'tools/call, stateless (2026-07-28)', era: 'modern', method: 'tools/call' },
   { name: 'tools/list, 10 tools (2025-11-25)', era: 'legacy', method: 'tools/list' },
 ]
-const ROUNDS = 4
-const CONNECTIONS = 16
-const SLICE_MS = 1_200
-/** The gateway is the largest program: V8 needs so much to have compiled it. */
-const WARM_MS = 4_000
 
-if (process.platform === 'linux') await run()
+const chat = { dialect: 'chat', stream: false, connections: CONNECTIONS } as const
+const MODEL_SCENARIOS: readonly ModelScenario[] = [
+  { ...chat, name: 'chat, 1 KB', manner: 'size=600', promptBytes: 400 },
+  { ...chat, name: 'chat, 100 KB prompt', manner: 'size=2000', promptBytes: 100_000 },
+  { ...chat, name: 'messages in, chat out, 1 KB', manner: 'size=600', promptBytes: 400, dialect: 'messages' },
+  { ...chat, name: 'chat stream, first content', manner: 'chunks=5&delay=5', promptBytes: 400, stream: true },
+  { ...chat, name: 'chat stream, 200 chunks at once', manner: 'chunks=200', promptBytes: 400, stream: true },
+  {
+    ...chat,
+    name: 'messages stream out of chat, 200 chunks at once',
+    manner: 'chunks=200',
+    promptBytes: 400,
+    stream: true,
+    dialect: 'messages',
+  },
+]
+
+if (process.platform === 'linux') await run(process.argv[2])
 else process.stdout.write('CPU times are read from /proc: this bench needs Linux.\n')
 
-async function run(): Promise<void> {
+async function run(half: string | undefined): Promise<void> {
+  if (half !== 'models') await inFolder(measureMcp)
+  if (half !== 'mcp') await inFolder(measureModels)
+}
+
+async function inFolder(measure: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   try {
-    await using stack = new AsyncDisposableStack()
-    const upstreamPort = await freePort()
-    stack.use(await startNode('upstream', upstreamPort, ['mock-upstream.ts', String(upstreamPort)]))
-    const bare = stack.use(await startBare(upstreamPort))
-    const gateway = stack.use(await startGateway(folder, await freePort(), upstreamPort))
-    const nginx = stack.use(await startNginx(folder, await freePort(), upstreamPort))
-    const programs = [bare, gateway, ...(nginx === undefined ? [] : [nginx])]
-    for (const scenario of SCENARIOS) report(scenario, await compare(programs, scenario))
+    await measure(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function startBare(upstreamPort: number): Promise<Program> {
+async function measureMcp(folder: string): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const upstream = await freePort()
+  stack.use(await startNode('upstream', upstream, ['mock-upstream.ts', String(upstream)]))
+  const gateway = { mcp: `http://127.0.0.1:${upstream}/mcp` }
+  const programs = await startPrograms(stack, folder, upstream, gateway)
+  for (const scenario of MCP_SCENARIOS) {
+    const rows = await compare(programs, async (program, milliseconds) => ({
+      units: await load(program, scenario, { connections: CONNECTIONS, milliseconds }),
+    }))
+    report(scenario.name, 'request', rows)
+  }
+}
+
+async function measureModels(folder: string): Promise<void> {
+  await using stack = new AsyncDisposableStack()
+  const upstream = await freePort()
+  stack.use(await startNode('model', upstream, ['mock-model.ts', String(upstream)]))
+  const manners = [...new Set([...MODEL_SCENARIOS.map(({ manner }) => manner), IDLE_MANNER])]
+  const gateway = { model: `http://127.0.0.1:${upstream}/v1`, manners }
+  const programs = await startPrograms(stack, folder, upstream, gateway)
+  // First of all: later the heaps have room to spare, and streams would seem to cost nothing.
+  process.stdout.write(`\n${IDLE_STREAMS} idle streams\n`)
+  for (const program of programs) {
+    const kibibytes = await idleStreams(program, IDLE_STREAMS)
+    process.stdout.write(`  ${program.name.padEnd(20)}${kibibytes.toFixed(1).padStart(7)} KiB per stream\n`)
+  }
+  for (const scenario of MODEL_SCENARIOS) {
+    const isFlood = scenario.manner === 'chunks=200'
+    const rows = await compare(programs, async (program, milliseconds) => {
+      const { answered, events, firstMs } = await modelLoad(program, scenario, milliseconds)
+      return { units: isFlood ? events : answered, ...(scenario.stream && !isFlood ? { firstMs } : {}) }
+    })
+    report(scenario.name, isFlood ? 'chunk' : 'request', rows)
+  }
+}
+
+type Upstreams = Parameters<typeof startGateway>[2]
+
+async function startPrograms(
+  stack: AsyncDisposableStack,
+  folder: string,
+  upstream: number,
+  gateway: Upstreams,
+): Promise<readonly Program[]> {
   const port = await freePort()
-  return await startNode('node:http + undici', port, ['pass-through.ts', String(port), `http://127.0.0.1:${upstreamPort}`])
-}
-
-interface Row {
-  readonly program: Program
-  /** Microseconds of CPU per request, one for each round. */
-  readonly cpu: number[]
-}
-
-async function compare(programs: readonly Program[], scenario: Scenario): Promise<readonly Row[]> {
-  const rows = programs.map((program): Row => ({ program, cpu: [] }))
-  for (const { program } of rows)
-    await load(program, scenario, { connections: CONNECTIONS, milliseconds: WARM_MS / (program.name === 'tollgate' ? 1 : 4) })
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const { program, cpu } of round % 2 === 0 ? rows : rows.toReversed()) {
-      const before = program.cpu()
-      const answered = await load(program, scenario, { connections: CONNECTIONS, milliseconds: SLICE_MS })
-      cpu.push((program.cpu() - before) / answered)
-    }
-  }
-  return rows
-}
-
-function report({ name }: Scenario, rows: readonly Row[]): void {
-  const [base, ...others] = rows
-  if (base === undefined) return
-  const nginx = others.find(({ program }) => program.name === 'nginx')
-  process.stdout.write(`\n${name}\n`)
-  for (const { program, cpu } of rows) {
-    const ratio = (to: Row) => median(cpu.map((value, round) => value / (to.cpu[round] ?? Number.NaN))).toFixed(2)
-    const beside = [`${ratio(base)} x bare`, ...(nginx === undefined ? [] : [`${ratio(nginx)} x nginx`])].join(', ')
-    const figures = `${median(cpu).toFixed(0).padStart(5)} us CPU per request  ${beside}`
-    process.stdout.write(`  ${program.name.padEnd(20)}${figures}  ${program.memory().toFixed(0)} MiB\n`)
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+  const bare = stack.use(
+    await startNode('node:http + undici', port, ['pass-through.ts', String(port), `http://127.0.0.1:${upstream}`]),
+  )
+  const tollgate = stack.use(await startGateway(folder, await freePort(), gateway))
+  const nginx = stack.use(await startNginx(folder, await freePort(), upstream))
+  return [bare, tollgate, ...(nginx === undefined ? [] : [nginx])]
 }

@@ -3,7 +3,7 @@ import { Pool } from 'undici'
 
 // The least a gateway on Node can cost: node:http in front, undici behind, every byte passed on: `node bench/pass-through.ts <port> <upstream>`.
 
-const pool = new Pool(process.argv[3] ?? '', { connections: 256, pipelining: 1 })
+const pool = new Pool(process.argv[3] ?? '', { connections: 10_000, pipelining: 1 })
 const HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'host', 'content-length', 'date'])
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>

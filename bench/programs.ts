@@ -3,13 +3,15 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { writeGatewayFolder, type Upstreams } from './gateway-folder.ts'
 
 /** A program under measurement. */
 export interface Program extends AsyncDisposable {
   readonly name: string
   readonly origin: string
   readonly headers: Readonly<Record<string, string>>
+  /** Whose names of models it knows: those of routes, or those of the mock behind it. */
+  readonly models: 'routes' | 'mock'
   /** CPU it used so far, in microseconds. */
   cpu(): number
   /** Resident memory in MiB. */
@@ -45,33 +47,10 @@ http { access_log off; ${paths} keepalive_requests 10000000; tcp_nodelay on;
 }
 
 /** Starts the gateway with a token to verify, a catalog, limits, the ledger and a log line per call. */
-export async function startGateway(folder: string, port: number, upstreamPort: number): Promise<Program> {
-  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
-  const key = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256', use: 'sig' }
-  const issuer = { issuer: 'https://bench.test', audience: ['bench'], jwks: { keys: [key] } }
-  write(folder, 'tollgate.json', {
-    data: { port },
-    admin: { port: 0 },
-    health: { port: 0 },
-    identity: { issuers: [issuer] },
-    bounds: { sessionsPerPrincipal: 10_000 },
-  })
-  write(folder, 'servers/mock.json', { type: 'http', url: `http://127.0.0.1:${upstreamPort}/mcp` })
-  write(folder, 'catalogs/bench.json', {
-    title: 'Bench',
-    for: { teams: ['bench'] },
-    tools: [{ server: 'mock', allow: ['*'] }],
-    limits: { callsPerMinute: 1_000_000, concurrent: 1_000 },
-  })
-  const token = await new SignJWT({ team: 'bench' })
-    .setProtectedHeader({ alg: 'ES256', kid: 'bench' })
-    .setIssuer(issuer.issuer)
-    .setAudience('bench')
-    .setSubject('driver')
-    .setExpirationTime('1h')
-    .sign(privateKey)
+export async function startGateway(folder: string, port: number, upstreams: Upstreams): Promise<Program> {
+  const token = await writeGatewayFolder(folder, port, upstreams)
   const gateway = [process.execPath, join(root, 'src/main.ts'), 'start', '--config', join(folder, 'tollgate.json')]
-  return { ...(await start('tollgate', port, gateway)), headers: { authorization: `Bearer ${token}` } }
+  return { ...(await start('tollgate', port, gateway)), models: 'routes', headers: { authorization: `Bearer ${token}` } }
 }
 
 /** A port nobody listens on. */
@@ -82,11 +61,6 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-function write(folder: string, path: string, value: unknown): void {
-  mkdirSync(join(folder, path, '..'), { recursive: true })
-  writeFileSync(join(folder, path), JSON.stringify(value))
 }
 
 const STARTED_MS = 15_000
@@ -103,6 +77,7 @@ async function start(name: string, port: number, [command = '', ...args]: readon
     name,
     origin: `http://127.0.0.1:${port}`,
     headers: {},
+    models: 'mock',
     cpu: () => cpuOf(child),
     memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     async [Symbol.asyncDispose]() {

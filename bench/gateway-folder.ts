@@ -1,0 +1,68 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { mockModel, routeName } from './model-names.ts'
+
+/** What a gateway under measurement stands before. */
+export interface Upstreams {
+  /** URL of an MCP server. */
+  readonly mcp?: string
+  /** Base URL of a mock of the Chat Completions wire, with its version path. */
+  readonly model?: string
+  /** The manners of the mock that routes are made for. */
+  readonly manners?: readonly string[]
+}
+
+/** Enough for any load a bench makes; every check still runs. */
+const BOUNDS = {
+  sessionsPerPrincipal: 20_000,
+  sessions: 100_000,
+  connections: 100_000,
+  connectionsPerAddress: 100_000,
+  inFlight: 100_000,
+}
+const LIMITS = { callsPerMinute: 1_000_000, concurrent: 50_000, tokensPerMinute: 1_000_000_000 }
+
+/** Writes the folder of a gateway with a token to verify, a catalog, limits and the ledger. Returns a token its callers need. */
+export async function writeGatewayFolder(folder: string, port: number, upstreams: Upstreams): Promise<string> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const key = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256', use: 'sig' }
+  const issuer = { issuer: 'https://bench.test', audience: ['bench'], jwks: { keys: [key] } }
+  const { mcp, model, manners = [] } = upstreams
+  write(folder, 'tollgate.json', {
+    data: { port },
+    admin: { port: 0 },
+    health: { port: 0 },
+    identity: { issuers: [issuer] },
+    bounds: BOUNDS,
+    ...(model === undefined ? {} : { providers: { mock: { type: 'openai_compatible', baseUrl: model, connections: 10_000 } } }),
+    ...(model === undefined ? {} : { routes: routesFor(manners) }),
+  })
+  if (mcp !== undefined) write(folder, 'servers/mock.json', { type: 'http', url: mcp })
+  write(folder, 'catalogs/bench.json', {
+    title: 'Bench',
+    for: { teams: ['bench'] },
+    ...(mcp === undefined ? {} : { tools: [{ server: 'mock', allow: ['*'] }] }),
+    ...(model === undefined ? {} : { models: manners.map((manner) => ({ route: routeName(manner) })) }),
+    limits: LIMITS,
+  })
+  return await new SignJWT({ team: 'bench' })
+    .setProtectedHeader({ alg: 'ES256', kid: 'bench' })
+    .setIssuer(issuer.issuer)
+    .setAudience('bench')
+    .setSubject('driver')
+    .setExpirationTime('12h')
+    .sign(privateKey)
+}
+
+function routesFor(manners: readonly string[]): object {
+  const clocks = { idleMs: 3_600_000, totalMs: 3_600_000 }
+  return Object.fromEntries(
+    manners.map((manner) => [routeName(manner), { targets: [{ provider: 'mock', model: mockModel(manner) }], clocks }]),
+  )
+}
+
+function write(folder: string, path: string, value: unknown): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true })
+  writeFileSync(join(folder, path), JSON.stringify(value, undefined, 2))
+}
