@@ -1,0 +1,33 @@
+import { GatewayError } from '../../core/errors.ts'
+import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import type { ChatAnswer } from '../middle.ts'
+import type { DecodeContext, Wire } from '../wire.ts'
+import { converseUsage, serviceTierOf, stopSequenceOf, toParts, toStop } from './converse-answer.ts'
+import { createConverseDecoder } from './converse-decoder.ts'
+import { toConverseRequest } from './converse-request.ts'
+
+/** `Converse` of Amazon Bedrock. */
+export const converseWire: Wire = {
+  name: 'converse',
+  encodeRequest: toConverseRequest,
+  decodeAnswer,
+  createDecoder: createConverseDecoder,
+  usageOf: converseUsage,
+}
+
+function decodeAnswer(body: JsonObject, context: DecodeContext): ChatAnswer {
+  const output = body['output']
+  const message = isJsonObject(output) ? output['message'] : undefined
+  if (!isJsonObject(message)) throw new GatewayError('upstream_invalid', 'the provider sent something that is no answer')
+  const parts = toParts(message['content'], context)
+  const hasCalls = parts.some(({ type }) => type === 'tool-call')
+  const usage = converseUsage(body)
+  return {
+    id: context.newId('msg'),
+    parts,
+    stop: toStop(body['stopReason'], hasCalls),
+    ...stopSequenceOf(body),
+    ...(usage === undefined ? {} : { usage }),
+    ...serviceTierOf(body),
+  }
+}
