@@ -1,5 +1,5 @@
 import { Dispatcher } from 'undici'
-import { demoAnswer } from './demo-answer.ts'
+import { demoAnswer } from '../demo/answer.ts'
 
 /** What the requests of the demo provider are sent to instead of a connection pool: it answers them itself. */
 export function createDemoDispatcher(): Dispatcher {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
-import { demoReply, demoTokens, type DemoReply } from './demo-reply.ts'
+import { demoReply, demoTokens, type DemoReply } from './reply.ts'
 
 /** An HTTP answer of the demo, in the pieces it is sent in. */
 export interface DemoAnswer {

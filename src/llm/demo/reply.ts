@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { demoValue } from './demo-value.ts'
+import { demoValue } from './value.ts'
 
 /** What the demo says to a chat request. */
 export interface DemoReply {
