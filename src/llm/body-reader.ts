@@ -25,41 +25,73 @@ export interface Reader {
 
 /** Makes a reader for the object at a JSON path. */
 export function createReader(object: JsonObject, path: string): Reader {
-  const at = (name: string) => `${path}.${name}`
-  const raw = (name: string): Json | undefined => (Object.hasOwn(object, name) ? (object[name] ?? undefined) : undefined)
-  const read = <Value extends Json>(name: string, isRight: (value: Json) => value is Value, words: string): Value | undefined => {
-    const value = raw(name)
-    if (value === undefined || isRight(value)) return value
-    throw fault(at(name), words)
+  return new BodyReader(object, path)
+}
+
+/** A class because a body of many messages makes thousands: methods are shared, and words for a fault are made only for a fault. */
+class BodyReader implements Reader {
+  readonly #object: JsonObject
+  readonly #path: string
+
+  constructor(object: JsonObject, path: string) {
+    this.#object = object
+    this.#path = path
   }
-  return {
-    at,
-    raw,
-    text: (name) => read(name, isText, 'must be text'),
-    flag: (name) => read(name, isFlag, 'must be true or false'),
-    number: (name, from, to) => read(name, isNumberIn(from, to), `must be a number from ${from} to ${to}`),
-    integer: (name, from, to = Number.MAX_SAFE_INTEGER) => read(name, isIntegerIn(from, to), integerWords(from, to)),
-    object: (name) => read(name, isJsonObject, 'must be an object'),
-    array: (name) => read(name, isArray, 'must be an array'),
-    word: (name, words) => read(name, isOneOf(words), `must be one of ${words.map((word) => `"${word}"`).join(', ')}`),
+
+  at(name: string): string {
+    return `${this.#path}.${name}`
+  }
+
+  raw(name: string): Json | undefined {
+    return Object.hasOwn(this.#object, name) ? (this.#object[name] ?? undefined) : undefined
+  }
+
+  text(name: string): string | undefined {
+    const value = this.raw(name)
+    if (value === undefined || typeof value === 'string') return value
+    throw fault(this.at(name), 'must be text')
+  }
+
+  flag(name: string): boolean | undefined {
+    const value = this.raw(name)
+    if (value === undefined || typeof value === 'boolean') return value
+    throw fault(this.at(name), 'must be true or false')
+  }
+
+  number(name: string, from: number, to: number): number | undefined {
+    const value = this.raw(name)
+    if (value === undefined || (typeof value === 'number' && value >= from && value <= to)) return value
+    throw fault(this.at(name), `must be a number from ${from} to ${to}`)
+  }
+
+  integer(name: string, from: number, to = Number.MAX_SAFE_INTEGER): number | undefined {
+    const value = this.raw(name)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= from && value <= to) return value
+    throw fault(this.at(name), integerWords(from, to))
+  }
+
+  object(name: string): JsonObject | undefined {
+    const value = this.raw(name)
+    if (value === undefined || isJsonObject(value)) return value
+    throw fault(this.at(name), 'must be an object')
+  }
+
+  array(name: string): readonly Json[] | undefined {
+    const value = this.raw(name)
+    if (value === undefined || isArray(value)) return value
+    throw fault(this.at(name), 'must be an array')
+  }
+
+  word<Word extends string>(name: string, words: readonly Word[]): Word | undefined {
+    const value = this.raw(name)
+    const known = words.find((word) => word === value)
+    if (value === undefined || known !== undefined) return known
+    throw fault(this.at(name), `must be one of ${words.map((word) => `"${word}"`).join(', ')}`)
   }
 }
 
-const isText = (value: Json): value is string => typeof value === 'string'
-const isFlag = (value: Json): value is boolean => typeof value === 'boolean'
 const isArray = (value: Json): value is readonly Json[] => Array.isArray(value)
-const isNumberIn =
-  (from: number, to: number) =>
-  (value: Json): value is number =>
-    typeof value === 'number' && value >= from && value <= to
-const isIntegerIn =
-  (from: number, to: number) =>
-  (value: Json): value is number =>
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= from && value <= to
-const isOneOf =
-  <Word extends string>(words: readonly Word[]) =>
-  (value: Json): value is Word =>
-    words.some((word) => word === value)
 
 function integerWords(from: number, to: number): string {
   if (to < Number.MAX_SAFE_INTEGER) return `must be a whole number from ${from} to ${to}`
