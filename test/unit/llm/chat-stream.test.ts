@@ -266,7 +266,35 @@ describe('the tap', () => {
     expect(tap.see(Buffer.from(frame)).kind).toBe(kind)
   })
 
-  test('every stream the official parser of events sees is framed as the tap sees it', () => {
+  test('a frame that is only searched is judged like one that is parsed', () => {
+    const words = fc.oneof(fc.string(), fc.constant('"usage": 3 "error":{} "finish_reason":"x" "delta" \\"'))
+    const delta = fc.oneof(fc.constant({}), fc.record({ content: words }))
+    const choice = fc.record(
+      { index: fc.constant(0), delta, finish_reason: fc.constantFrom(null, 'stop') },
+      { requiredKeys: ['index'] },
+    )
+    const usage = fc.constantFrom(null, false, '"usage":1', { prompt_tokens: 1, completion_tokens: 1 })
+    const chunk = fc.record(
+      { choices: fc.array(choice, { maxLength: 2 }), usage, error: fc.constantFrom(null, { message: 'x' }) },
+      { requiredKeys: [] },
+    )
+    fc.assert(
+      fc.property(chunk, fc.constantFrom(0, 1), (json, indent) => {
+        const frame = Buffer.from(`data: ${JSON.stringify(json, null, indent).replaceAll('\n', ' ')}\n\n`)
+        const [searched, parsed] = [
+          chatDialect.createTap({ includeUsage: false }),
+          chatDialect.createTap({ includeUsage: false }),
+        ]
+        for (const tap of [searched, parsed]) tap.see(Buffer.from('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'))
+
+        // a comment before the data takes the careful way
+        expect(searched.see(frame)).toEqual(parsed.see(Buffer.concat([Buffer.from(': x\n'), frame])))
+        expect(searched.usage()).toEqual(parsed.usage())
+      }),
+    )
+  })
+
+  test('the tap sees as many frames as the parser of events', () => {
     for (const name of STREAMS) {
       let events = 0
       createSseParser({ onEvent: () => (events += 1) }, 1_000_000).push(streamBytes(name))
