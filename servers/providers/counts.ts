@@ -1,7 +1,7 @@
 import { Counts, type Behaviour } from './behaviour.ts'
 
 /** Families of usage: what a wire has a word for. */
-export type UsageShape = 'openai' | 'messages' | 'gemini' | 'converse' | 'embeddings'
+export type UsageShape = 'openai' | 'responses' | 'messages' | 'gemini' | 'converse' | 'embeddings'
 
 const BYTES_PER_TOKEN = 4
 
@@ -26,6 +26,10 @@ export function foldCounts(shape: UsageShape, counts: Counts): Counts {
     return { ...counts, input: images, inputImage: 0, cacheWrite5m: writes, cacheWrite1h: 0, webSearches: 0 }
   if (shape === 'gemini') return { ...counts, input: counts.input + writes, cacheWrite5m: 0, cacheWrite1h: 0, webSearches: 0 }
   const silent = { inputAudio: 0, inputImage: 0, outputAudio: 0, input: images + counts.inputAudio }
+  if (shape === 'responses') {
+    const output = counts.output + counts.outputAudio
+    return { ...counts, ...silent, output, cacheWrite5m: writes, cacheWrite1h: 0, webSearches: 0 }
+  }
   if (shape === 'messages') return { ...counts, ...silent, output: counts.output + counts.outputAudio }
   if (shape === 'converse')
     return { ...counts, ...silent, output: counts.output + counts.reasoning + counts.outputAudio, reasoning: 0, webSearches: 0 }

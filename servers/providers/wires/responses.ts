@@ -5,7 +5,7 @@ import { openaiError } from './openai-errors.ts'
 
 /** OpenAI Responses. */
 export const responses: FakeWire = {
-  usage: 'openai',
+  usage: 'responses',
   answer: (reply) => whole(reply, endStatus(reply), reply.behaviour.empty === 'all' ? [] : items(reply, 'completed')),
   stream: frames,
   errorBody: (refusal) => ({ error: openaiError(refusal) }),
@@ -55,12 +55,10 @@ function usage({ counts, usage: mode }: Reply): object {
     input_tokens_details: {
       cached_tokens: counts.cacheRead,
       cache_write_tokens: counts.cacheWrite5m + counts.cacheWrite1h,
-      ...(counts.inputAudio > 0 ? { audio_tokens: counts.inputAudio } : {}),
     },
     output_tokens: output,
     output_tokens_details: {
       reasoning_tokens: counts.reasoning,
-      ...(counts.outputAudio > 0 ? { audio_tokens: counts.outputAudio } : {}),
     },
     total_tokens: input + output,
   }
@@ -115,7 +113,7 @@ function* frames(reply: Reply): Generator<Frame> {
   const type = `response.${status}`
   const said = reply.behaviour.empty === 'all' ? [] : items(reply, 'completed')
   const end = { type, sequence_number: sequence, response: whole(reply, status, said) }
-  yield frame('end', end, { event: type, says: reply.usage === 'told' ? foldCounts('openai', reply.counts) : undefined })
+  yield frame('end', end, { event: type, says: reply.usage === 'told' ? foldCounts('responses', reply.counts) : undefined })
 }
 
 const isContent = (type: string) => type.endsWith('.delta')
