@@ -1,7 +1,7 @@
 // AWS Signature Version 4, in three steps: (1) the request is written down in the canonical form, (2) a key for one day, region and service is
 // derived from the secret and kept, (3) the hash of the form is signed with it. Only headers that no proxy changes are signed: host,
 // content-type and x-amz-*. The path is encoded once more than it is sent, as for every service but S3.
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import type { SignableRequest } from './signer.ts'
 
 /** An access key; with a session token it is a temporary one. */
@@ -54,19 +54,36 @@ export function toCanonicalForm(
   request: SignableRequest,
   added: Readonly<Record<string, string>>,
 ): { readonly form: string; readonly signedHeaders: string } {
-  const url = new URL(request.url)
-  const headers = Object.entries({ ...request.headers, ...added })
-    .map(([name, value]): [string, string] => [name.toLowerCase(), value.trim().replaceAll(/ +/g, ' ')])
-    .filter(([name]) => name === 'content-type' || name.startsWith('x-amz-'))
-    .concat([['host', url.host]])
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-  const signedHeaders = headers.map(([name]) => name).join(';')
-  const path = url.pathname.split('/').map(encode).join('/')
-  const lines = headers.map(([name, value]) => `${name}:${value}\n`).join('')
-  return {
-    form: [request.method, path, toCanonicalQuery(url), lines, signedHeaders, sha256(request.body)].join('\n'),
-    signedHeaders,
+  const place = placeOf(request.url)
+  const headers: [string, string][] = [['host', place.host]]
+  for (const members of [request.headers, added]) {
+    for (const name of Object.keys(members)) {
+      const lower = name.toLowerCase()
+      if (lower === 'content-type' || lower.startsWith('x-amz-')) headers.push([lower, oneLine(members[name] ?? '')])
+    }
   }
+  headers.sort(([a], [b]) => (a < b ? -1 : 1))
+  let lines = ''
+  let signedHeaders = ''
+  for (const [name, value] of headers) {
+    lines += `${name}:${value}\n`
+    signedHeaders += signedHeaders === '' ? name : `;${name}`
+  }
+  const form = `${request.method}\n${place.path}\n${place.query}\n${lines}\n${signedHeaders}\n${sha256(request.body)}`
+  return { form, signedHeaders }
+}
+
+const oneLine = (value: string) => value.trim().replaceAll(/ +/g, ' ')
+
+interface Place {
+  readonly host: string
+  readonly path: string
+  readonly query: string
+}
+
+function placeOf(text: string): Place {
+  const url = new URL(text)
+  return { host: url.host, path: url.pathname.split('/').map(encode).join('/'), query: toCanonicalQuery(url) }
 }
 
 function toCanonicalQuery(url: URL): string {
@@ -78,5 +95,5 @@ function toCanonicalQuery(url: URL): string {
 const encode = (text: string) =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 const hmac = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
-const sha256 = (data: Buffer | string) => createHash('sha256').update(data).digest('hex')
+const sha256 = (data: Buffer | string) => hash('sha256', data, 'hex')
 const toBasicTime = (now: number) => `${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`

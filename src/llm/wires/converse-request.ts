@@ -18,7 +18,7 @@ export function toConverseRequest(request: ChatRequest, target: TargetProfile): 
   const additional = {
     ...thinking.fields,
     ...toTopK(request, context, thinking.thinks),
-    ...toSingleCall(request, context, tools.specs.length > 0),
+    ...toSingleCall(request, tools, context, thinking.thinks),
   }
   // Which sequence was met is told only when asked for.
   const asksForStop = context.model.claude !== undefined && (request.stop?.length ?? 0) > 0

@@ -34,21 +34,26 @@ export function toToolConfig(
 
 /** How a Claude model is told to call one tool at a time: a member of its own, beside `toolConfig`. */
 export function toSingleCall(
-  { parallelTools, toolChoice }: ChatRequest,
+  request: ChatRequest,
+  { offered }: WrittenTools,
   context: ConverseContext,
-  hasTools: boolean,
+  thinks: boolean,
 ): JsonObject {
-  if (parallelTools !== false || !hasTools) return {}
+  const { parallelTools, toolChoice } = request
+  if (parallelTools !== false || specs.length === 0) return {}
   // Two words on the same matter must agree, and only `auto` is sure to: a forced call keeps `toolConfig` alone.
-  const isForced =
-    toolChoice?.type === 'required' || toolChoice?.type === 'tool' || (toolChoice?.type === 'subset' && toolChoice.required)
+  const isForced = isDemand(toolChoice) && !thinks
   if (context.model.claude !== undefined && !isForced) return { tool_choice: { type: 'auto', disable_parallel_tool_use: true } }
   context.dropped.add('parallel_tool_calls')
   return {}
 }
 
+function isDemand(choice: ToolChoice | undefined): boolean {
+  return choice?.type === 'required' || choice?.type === 'tool' || (choice?.type === 'subset' && choice.required)
+}
+
 function noteNothingOffered({ tools, toolChoice, parallelTools }: ChatRequest, { dropped }: ConverseContext): void {
-  if (toolChoice !== undefined && toolChoice.type !== 'none' && toolChoice.type !== 'auto') dropped.add('tool_choice')
+  if (isDemand(toolChoice) || toolChoice?.type === 'subset') dropped.add('tool_choice')
   if (parallelTools === false && tools.length === 0) dropped.add('parallel_tool_calls')
 }
 
@@ -109,8 +114,7 @@ function toChoice(
 
 /** `auto` is what the wire does by itself; some models refuse to be told. */
 function toForced(choice: ToolChoice | undefined, offered: readonly Tool[], context: ConverseContext): JsonObject | undefined {
-  if (choice === undefined || choice.type === 'auto' || choice.type === 'none') return undefined
-  if (choice.type === 'subset' && !choice.required) return undefined
+  if (choice === undefined || !isDemand(choice)) return undefined
   if (offered.length === 0) {
     context.dropped.add('tool_choice')
     return undefined
