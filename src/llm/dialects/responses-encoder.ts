@@ -230,7 +230,7 @@ class ResponsesEncoder implements StreamEncoder {
       this.#emit('response.function_call_arguments.delta', { item_id: part.id, output_index: part.output, delta })
     else if (part.kind === 'refusal') this.#emit('response.refusal.delta', { ...placeOf(part), delta })
     else {
-      part.logprobs.push(...logprobs)
+      for (const entry of logprobs) part.logprobs.push(entry)
       this.#emit('response.output_text.delta', { ...placeOf(part), delta, logprobs })
     }
   }

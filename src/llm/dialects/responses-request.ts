@@ -28,6 +28,10 @@ const KNOWN: ReadonlySet<string> = new Set([
   'include',
 ])
 
+const REASONING: ReadonlySet<string> = new Set(['effort', 'summary', 'generate_summary'])
+const TEXT: ReadonlySet<string> = new Set(['format', 'verbosity'])
+const TOOL: ReadonlySet<string> = new Set(['type', 'name', 'description', 'parameters', 'strict'])
+
 /** Members that, with these values, ask for nothing another wire would not do anyway. */
 const ORDINARY: Readonly<Record<string, (value: Json) => boolean>> = {
   store: (value) => value === false,
@@ -48,7 +52,7 @@ export function decodeResponsesRequest(body: JsonObject): ChatRequest {
   if (reader.raw('input') === undefined && needsSameWire(body).length === 0)
     throw fault('$.input', 'must be text or a list of items')
   const { system, turns, others } = readInput(reader)
-  const { tools, hosted } = readTools(reader)
+  const { tools, hosted, unsaid } = readTools(reader)
   const choice = readToolChoice(reader)
   const { included, logprobs } = readInclude(reader)
   return {
@@ -63,8 +67,11 @@ export function decodeResponsesRequest(body: JsonObject): ChatRequest {
     ...readSettings(reader),
     extras: {
       ...extrasOf(body),
+      ...innerExtras(reader.object('reasoning'), 'reasoning.', REASONING),
+      ...innerExtras(reader.object('text'), 'text.', TEXT),
       ...prefixed('input[].', others),
       ...prefixed('tools[].', hosted),
+      ...unsaid,
       ...defined({ tool_choice: choice.unsaid, include: included.length === 0 ? undefined : included }),
     },
   }
@@ -97,6 +104,12 @@ function extrasOf(body: JsonObject): JsonObject {
     return !(Object.hasOwn(ORDINARY, name) && ORDINARY[name]?.(value) === true)
   })
   return Object.fromEntries(extras)
+}
+
+/** Members of an object inside the body that have no word in the middle form, by their paths. */
+function innerExtras(object: JsonObject | undefined, prefix: string, known: ReadonlySet<string>): JsonObject {
+  const extras = Object.entries(object ?? {}).filter(([name, value]) => !known.has(name) && value !== undefined && value !== null)
+  return Object.fromEntries(extras.map(([name, value]) => [`${prefix}${name}`, value]))
 }
 
 function readSettings(reader: Reader): Partial<ChatRequest> {
@@ -151,20 +164,27 @@ interface ReadTools {
   readonly tools: readonly Tool[]
   /** Tools that are not functions, by their types. */
   readonly hosted: ReadonlyMap<string, readonly JsonObject[]>
+  /** Members of function tools that have no word, by their paths. */
+  readonly unsaid: JsonObject
 }
 
 function readTools(body: Reader): ReadTools {
   const tools: Tool[] = []
   const hosted = new Map<string, JsonObject[]>()
+  const unsaid: Record<string, Json | undefined> = {}
   for (const [index, value] of (body.array('tools') ?? []).entries()) {
     const path = `${body.at('tools')}[${index}]`
     const tool = objectAt(value, path)
     const reader = createReader(tool, path)
     const type = needText(reader, 'type')
-    if (type === 'function') tools.push(readTool(reader))
-    else append(hosted, type, tool)
+    if (type !== 'function') {
+      append(hosted, type, tool)
+      continue
+    }
+    tools.push(readTool(reader))
+    for (const name of Object.keys(innerExtras(tool, 'tools[].function.', TOOL))) unsaid[name] = true
   }
-  return { tools, hosted }
+  return { tools, hosted, unsaid }
 }
 
 function readTool(reader: Reader): Tool {

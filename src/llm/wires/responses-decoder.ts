@@ -5,10 +5,21 @@ import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Failure, ModelEvent, Part } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { failureOfEvent } from './responses-failure.ts'
-import { callOf, complaintAbout, objectsOf, partsOfItem, proofOf, reasoningText, stopOf, textOf } from './responses-output.ts'
+import {
+  callOf,
+  complaintAbout,
+  isCallProof,
+  objectsOf,
+  partsOfItem,
+  proofOf,
+  reasoningText,
+  stopOf,
+  textOf,
+} from './responses-output.ts'
 import { usageOfResponse } from './responses-usage.ts'
 
 const MAX_PARTS = 10_000
+const MAX_OPEN_PARTS = 1_000
 
 type PartKind = 'text' | 'refusal' | 'reasoning' | 'tool'
 
@@ -121,7 +132,8 @@ class ResponsesDecoder implements StreamDecoder {
     const item = isJsonObject(data['item']) ? data['item'] : {}
     const complaint = complaintAbout(item)
     if (complaint !== undefined) return this.#fail({ kind: 'invalid', message: complaint })
-    if (item['type'] === 'function_call') this.#begin('tool', itemKey(data), itemKey(data), item)
+    if (isCallProof(item)) this.#items.add(itemKey(data))
+    else if (item['type'] === 'function_call') this.#begin('tool', itemKey(data), itemKey(data), item)
     else if (item['type'] === 'reasoning') this.#begin('reasoning', itemKey(data), itemKey(data), item)
   }
 
@@ -137,7 +149,7 @@ class ResponsesDecoder implements StreamDecoder {
   #begin(kind: PartKind, key: string, item: string, head: JsonObject = {}): OpenPart | undefined {
     const known = this.#open.get(key)
     if (known !== undefined) return known.kind === kind ? known : undefined
-    if (this.#count >= MAX_PARTS) {
+    if (this.#count >= MAX_PARTS || this.#open.size >= MAX_OPEN_PARTS) {
       this.#fail({ kind: 'invalid', message: 'the answer has too many parts' })
       return undefined
     }

@@ -33,7 +33,7 @@ export function failureOfEvent(event: JsonObject): Failure {
 }
 
 /** Reads an error object of the Responses wire. */
-export function failureOfError(error: Json | undefined, otherwise: string): Failure {
+function failureOfError(error: Json | undefined, otherwise: string): Failure {
   if (!isJsonObject(error)) return { kind: 'server', message: typeof error === 'string' ? error : otherwise }
   const code = textOf(error['code'])
   const param = textOf(error['param'])

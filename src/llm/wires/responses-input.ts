@@ -1,6 +1,7 @@
 // Turns become items: (1) runs of words, images and files of a turn become one message item, everything else an item of its own, in order;
 // (2) the wire refuses a call without a result and a result without a call, so the missing half is made up and reported;
 // (3) thoughts go back only to the family that made them.
+import { GatewayError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import type {
   CacheHint,
@@ -111,12 +112,12 @@ function writeCall({ scope, items, called, results }: Writer, part: ToolCallPart
 
 function writeResult(writer: Writer, part: ToolResultPart, role: string): void {
   const { scope, items, called, answered } = writer
-  if (part.isError === true) scope.dropped.add('is_error')
+  if (part.isError === true) scope.dropped.add('tool_result.is_error')
   if (part.cache !== undefined) dropCache(scope)
   const content = part.parts.flatMap((inner) => given(scope, inner))
   if ((!called.has(part.callId) && !scope.hasHistory) || answered.has(part.callId)) {
     scope.dropped.add('messages[].tool_calls')
-    writer.content.push({ type: 'input_text', text: 'Result of an earlier tool call:' }, ...content)
+    writer.content = [...writer.content, { type: 'input_text', text: 'Result of an earlier tool call:' }, ...content]
     flush(writer, role)
     return
   }
@@ -163,9 +164,11 @@ function given(scope: InputScope, part: Part): JsonObject[] {
     case 'refusal':
       return [toInputText(scope, part.text, part.cache)]
     case 'image':
-      return [{ type: 'input_image', ...detailOf(part.detail), ...imageSource(part.source), ...breakpoint(scope, part.cache) }]
+      return [
+        { type: 'input_image', ...detailOf(part.detail), ...imageSource(scope, part.source), ...breakpoint(scope, part.cache) },
+      ]
     case 'file':
-      return [{ type: 'input_file', ...fileSource(part.source, part.name), ...breakpoint(scope, part.cache) }]
+      return [{ type: 'input_file', ...fileSource(scope, part.source, part.name), ...breakpoint(scope, part.cache) }]
     case 'audio':
       scope.dropped.add('input_audio')
       return []
@@ -189,14 +192,21 @@ function detailOf(detail: string | undefined): JsonObject {
   return detail === undefined ? {} : { detail }
 }
 
-function imageSource(source: Source): JsonObject {
-  if (source.kind === 'file') return { file_id: source.fileId }
+function imageSource(scope: InputScope, source: Source): JsonObject {
+  if (source.kind === 'file') return fileId(scope, source.fileId)
   return { image_url: source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}` }
 }
 
-function fileSource(source: Source, name: string | undefined): JsonObject {
-  if (source.kind === 'file') return { file_id: source.fileId }
+function fileSource(scope: InputScope, source: Source, name: string | undefined): JsonObject {
+  if (source.kind === 'file') return fileId(scope, source.fileId)
   if (source.kind === 'url') return { file_url: source.url }
   const extension = /^application\/pdf$/i.test(source.mediaType) ? 'pdf' : 'txt'
   return { filename: name ?? `file.${extension}`, file_data: `data:${source.mediaType};base64,${source.data}` }
+}
+
+/** A Messages caller has its files at another provider. */
+function fileId({ request, target }: InputScope, id: string): JsonObject {
+  if (request.dialect !== 'messages') return { file_id: id }
+  const words = `a file id of another provider cannot be sent to the model "${target.model}"; send the file itself, or its URL`
+  throw new GatewayError('invalid_params', words)
 }

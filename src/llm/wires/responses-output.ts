@@ -28,7 +28,7 @@ export function partsOfItem(item: JsonObject, context: DecodeContext): Part[] {
     case 'function_call':
       return [toolCall(item, context)]
     case 'reasoning':
-      return [reasoningPart(item, context)]
+      return isCallProof(item) ? [] : [reasoningPart(item, context)]
     default:
       return []
   }
@@ -69,6 +69,12 @@ export function proofOf(item: JsonObject, family: string): Pick<ReasoningPart, '
   const { kind, signature } = unseal(text, family)
   if (kind === 'call') return {}
   return kind === 'redacted' ? { redacted: signature } : { signature }
+}
+
+/** Whether a reasoning item is only the carrier of a call's signature, as another gateway of this kind writes it. */
+export function isCallProof(item: JsonObject): boolean {
+  const text = textOf(item['encrypted_content'])
+  return item['type'] === 'reasoning' && text !== '' && unseal(text, '').kind === 'call'
 }
 
 function reasoningPart(item: JsonObject, context: DecodeContext): ReasoningPart {

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { dropCache, saysBreakpoints, toInputItems, toInputText, type InputScope } from './responses-input.ts'
@@ -123,14 +123,12 @@ function reasoning({ request, target, dropped }: InputScope): Members {
   return {}
 }
 
-const BUDGETS = { low: 1_024, medium: 8_192, high: 24_576, xhigh: 32_768, max: 65_536 } as const
-
-/** The effort whose budget is nearest. */
+/** A budget becomes an effort, `high` at most, since few models know more. */
 function effortOf({ effort, budgetTokens }: Reasoning): string | undefined {
   if (effort !== undefined || budgetTokens === undefined) return effort
   if (budgetTokens <= 0) return 'none'
-  const distance = (budget: number): number => Math.abs(budget - budgetTokens)
-  return Object.entries(BUDGETS).reduce((best, next) => (distance(next[1]) < distance(best[1]) ? next : best))[0]
+  if (budgetTokens <= 1_024) return 'low'
+  return budgetTokens <= 8_192 ? 'medium' : 'high'
 }
 
 function summaryOf(summary: string | undefined): string | undefined {
@@ -178,12 +176,23 @@ function noteUnsayable({ request, dropped }: InputScope): void {
 /** What only this wire can say goes back where it stood; items of hosted tools have lost their place. */
 function addExtras({ dropped }: InputScope, body: Members, extras: JsonObject): void {
   const hosted: JsonObject[] = []
+  const inner = new Map<string, [string, Json | undefined][]>([
+    ['reasoning', []],
+    ['text', []],
+  ])
   for (const [name, value] of Object.entries(extras)) {
-    if (name.startsWith('tools[].')) for (const tool of objectsOf(value)) hosted.push(tool)
+    const dot = name.indexOf('.')
+    const members = inner.get(name.slice(0, Math.max(dot, 0)))
+    if (members !== undefined) members.push([name.slice(dot + 1), value])
+    else if (name.startsWith('tools[].') && Array.isArray(value)) for (const tool of objectsOf(value)) hosted.push(tool)
     else if (/[.[]/.test(name)) dropped.add(name)
     else body[name] = value
   }
   if (hosted.length > 0) body['tools'] = [...objectsOf(body['tools']), ...hosted]
+  for (const [outer, members] of inner) {
+    const own = body[outer]
+    if (members.length > 0) body[outer] = { ...(isJsonObject(own) ? own : {}), ...Object.fromEntries(members) }
+  }
 }
 
 function include(scope: InputScope, body: Members): void {

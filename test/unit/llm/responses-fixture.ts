@@ -34,7 +34,7 @@ export function goldenPath(name: string): string {
 }
 
 /** Ids that count up, so that goldens stay the same. */
-export function countingIds(): (prefix: string) => string {
+function countingIds(): (prefix: string) => string {
   let count = 0
   return (prefix) => `${prefix}_new${(count += 1)}`
 }

@@ -185,6 +185,22 @@ describe('reading a request', () => {
     ])
   })
 
+  test('members inside other members are kept by their paths, and written again where they can be', () => {
+    const body = {
+      model: 'm',
+      input: 'x',
+      reasoning: { effort: 'low', context: 'auto' },
+      text: { verbosity: 'low', style: 'dry' },
+      tools: [{ type: 'function', name: 'f', parameters: {}, defer_loading: true }],
+    }
+
+    const written = responsesWire.encodeRequest(decodeRequest(body), TARGET)
+
+    expect(Object.keys(decodeRequest(body).extras)).toEqual(['reasoning.context', 'text.style', 'tools[].function.defer_loading'])
+    expect(written.body).toMatchObject({ reasoning: body.reasoning, text: body.text })
+    expect(written.dropped).toEqual(['tools[].function.defer_loading'])
+  })
+
   test('signatures of every family come back from a Responses caller', () => {
     const gemini = { family: 'gemini', value: 'g+/=' }
     const anthropic = { family: 'anthropic', value: 'a.b' }
@@ -234,6 +250,14 @@ describe('writing a request', () => {
 
   const call = (id: string, name = 'f'): Part => ({ type: 'tool-call', id, name, arguments: '{}' })
   const result = (callId: string): Part => ({ type: 'tool-result', callId, parts: [{ type: 'text', text: callId }] })
+
+  test('a file of another provider is refused in words', () => {
+    const image: Part = { type: 'image', source: { kind: 'file', fileId: 'file_1' } }
+    const turns: Turn[] = [{ role: 'user', parts: [image] }]
+
+    expect(itemsOf(encode({ turns }).body)[0]).toMatchObject({ content: [{ type: 'input_image', file_id: 'file_1' }] })
+    expect(() => encode({ turns, dialect: 'messages' })).toThrow(expect.objectContaining({ code: 'invalid_params' }))
+  })
 
   test('a call without a result gets one, and it is reported', () => {
     const turns: Turn[] = [
@@ -300,7 +324,8 @@ describe('writing a request', () => {
   })
 
   test.each<[string, Partial<ChatRequest>, Partial<TargetProfile>, JsonObject, readonly string[]]>([
-    ['a budget becomes the nearest effort', { reasoning: { budgetTokens: 10_000 } }, {}, { reasoning: { effort: 'medium' } }, []],
+    ['a budget becomes an effort', { reasoning: { budgetTokens: 4_000 } }, {}, { reasoning: { effort: 'medium' } }, []],
+    ['a large budget', { reasoning: { budgetTokens: 60_000 } }, {}, { reasoning: { effort: 'high' } }, []],
     ['a budget of nothing', { reasoning: { budgetTokens: 0 } }, {}, { reasoning: { effort: 'none' } }, []],
     ['thinking nobody can do', { reasoning: { effort: 'high' } }, { reasons: false }, {}, ['reasoning']],
     ['no thinking asked of what does not think', { reasoning: { effort: 'none' } }, { reasons: false }, {}, []],
@@ -421,6 +446,14 @@ describe('writing a request', () => {
     const answer = { output: [{ type: 'function_call', name: sent[0], call_id: 'c', arguments: '{}' }] }
     const context = { family: 'openai', newId: () => 'x', ...(toolNames === undefined ? {} : { toolNames }) }
     expect(responsesWire.decodeAnswer(answer, context).parts).toMatchObject([{ name: long }])
+  })
+
+  test('a result of very many parts is only a large request', () => {
+    const output = Array.from({ length: 150_000 }, () => ({ type: 'input_text', text: 'a' }))
+
+    const request = decodeRequest({ model: 'm', input: [{ type: 'function_call_output', call_id: 'x', output }] })
+
+    expect(itemsOf(responsesWire.encodeRequest(request, TARGET).body)).toHaveLength(1)
   })
 
   test('call ids the wire refuses are changed alike in call and result', () => {

@@ -69,6 +69,18 @@ describe('the decoder', () => {
     expect(events).toEqual([{ type: 'error', failure: { kind: 'invalid', message: 'an event of the stream is not JSON' } }])
   })
 
+  test('an answer that opens parts without end is refused', () => {
+    const decoder = responsesWire.createDecoder(decodeContext())
+    const item = { type: 'function_call', name: 'f' }
+
+    const events = Array.from({ length: 1_100 }, (_value, index) =>
+      decoder.push({ event: '', data: JSON.stringify({ type: 'response.output_item.added', output_index: index, item }) }),
+    ).flat()
+
+    expect(events.filter(({ type }) => type === 'tool-start')).toHaveLength(1_000)
+    expect(events.at(-1)).toEqual({ type: 'error', failure: { kind: 'invalid', message: 'the answer has too many parts' } })
+  })
+
   test('never throws on events of odd shapes', () => {
     const types = fc.constantFrom(
       'response.created',
