@@ -59,7 +59,7 @@ export function report(name: string, unit: string, rows: readonly Row[]): void {
 }
 
 /** The middle value; NaN of nothing. */
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   if (sorted.length % 2 === 1) return sorted[middle] ?? Number.NaN

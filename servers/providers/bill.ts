@@ -5,7 +5,7 @@ import { NO_COUNTS } from './counts.ts'
 const Dollars = z.string().regex(/^\d{1,9}(?:\.\d{1,6})?$/, 'must be dollars per million tokens as decimal text')
 
 /** Dollars per million tokens by kind. A kind without a price costs what the kind it belongs to costs. */
-export const Price = z.strictObject({
+const Price = z.strictObject({
   input: Dollars,
   cacheRead: Dollars.optional(),
   cacheWrite5m: Dollars.optional(),
@@ -17,11 +17,11 @@ export const Price = z.strictObject({
   outputAudio: Dollars.optional(),
   webSearch: Dollars.optional().describe('Dollars for a thousand searches'),
 })
-export type Price = z.infer<typeof Price>
+type Price = z.infer<typeof Price>
 
 /** Prices by the name of the model, without its "?...". */
-export const Prices = z.record(z.string(), Price)
-export type Prices = z.infer<typeof Prices>
+const Prices = z.record(z.string(), Price)
+type Prices = z.infer<typeof Prices>
 
 const PICO_PER_MILLIONTH = 6
 const PICO_PER_NANO = 1000n
@@ -33,7 +33,7 @@ function picoDollars(text: string): bigint {
 }
 
 /** Exact pico-dollars of an answer. */
-export function picoCost(counts: Counts, price: Price): bigint {
+function picoCost(counts: Counts, price: Price): bigint {
   const { input, output } = price
   const rows: readonly (readonly [number, string])[] = [
     [counts.input, input],
@@ -52,7 +52,7 @@ export function picoCost(counts: Counts, price: Price): bigint {
 }
 
 /** Rounds half up to whole nano-dollars. */
-export function toNano(pico: bigint): bigint {
+function toNano(pico: bigint): bigint {
   return (pico + PICO_PER_NANO / 2n) / PICO_PER_NANO
 }
 

@@ -13,7 +13,7 @@ export interface SignedRequest {
 const SECRET_HEADERS = new Set(['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'x-amz-security-token', 'cookie'])
 
 /** A name for a secret that does not give it away. */
-export function fingerprint(secret: string): string {
+function fingerprint(secret: string): string {
   return `sha256:${createHash('sha256').update(secret).digest('hex').slice(0, 12)}`
 }
 

@@ -87,7 +87,7 @@ function textOf(behaviour: Behaviour, random: () => number): string[] {
 }
 
 /** Cuts a text into so many pieces of about one length, between characters; fewer when it is shorter. */
-export function split(text: string, count: number): string[] {
+function split(text: string, count: number): string[] {
   if (text === '') return []
   const isPlain = text.length > 100_000 || /^[ -~]*$/.test(text)
   const letters = isPlain ? text : Array.from(text)
