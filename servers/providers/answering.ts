@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { Behaviour, isRecord, readModel, type Counts } from './behaviour.ts'
 import { allInput, foldCounts } from './counts.ts'
 import { credentialFault, type SignedRequest } from './credentials.ts'
-import { deliver, pause, refusalOf, streamChunks, wholeChunks, type Chunk } from './delivery.ts'
+import { deliver, gzipped, pause, refusalOf, streamChunks, wholeChunks, type Chunk } from './delivery.ts'
 import { embeddingsAnswer } from './embeddings.ts'
 import { createFraming } from './framing.ts'
 import { createRandom, createReply, type Reply } from './reply.ts'
@@ -165,11 +165,15 @@ interface Sending {
 
 async function send({ journal, book }: Setting, asked: Asked, behaviour: Behaviour, sending: Sending): Promise<void> {
   const { number, response, route } = asked
-  const { status, length, chunks } = sending
+  const { status, length } = sending
+  const isPacked = behaviour.gzip === true
+  const chunks = isPacked ? gzipped(sending.chunks) : sending.chunks
   journal.note(number, { status })
   response.writeHead(status, {
     'content-type': behaviour.contentType ?? sending.type,
-    ...(length === undefined ? { 'cache-control': 'no-cache' } : { 'content-length': length + (behaviour.lengthOff ?? 0) }),
+    ...(length === undefined ? { 'cache-control': 'no-cache' } : {}),
+    ...(length === undefined || isPacked ? {} : { 'content-length': length + (behaviour.lengthOff ?? 0) }),
+    ...(isPacked ? { 'content-encoding': 'gzip' } : {}),
     [REQUEST_ID[route.vendor]]: `req_fake${number}`,
     ...sending.headers,
     ...behaviour.headers,

@@ -97,6 +97,7 @@ export const Behaviour = z.strictObject({
   crlf: z.boolean().optional().describe('Lines of the event stream end in CR LF'),
   comments: z.boolean().optional().describe('Comments between events'),
   pings: z.number().int().min(1).optional().describe('A ping before every nth piece of content'),
+  gzip: z.boolean().optional().describe('Compressed, whether it was asked for or not'),
   lenient: z.boolean().optional().describe('Take requests the real provider refuses'),
 })
 export type Behaviour = z.infer<typeof Behaviour>

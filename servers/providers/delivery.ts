@@ -2,6 +2,7 @@
 // and a pen writes the bytes, counting, and breaks off, stalls or scribbles where it was told to.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import type { Behaviour, Counts } from './behaviour.ts'
 import type { Framing } from './framing.ts'
@@ -47,6 +48,11 @@ const NOTHING = Buffer.alloc(0)
 /** The chunks of a whole answer. */
 export function wholeChunks(body: Buffer, says: Counts | undefined): Chunk[] {
   return [says === undefined ? { bytes: body, paced: false } : { bytes: body, says, paced: false }]
+}
+
+/** The same chunks compressed, each a gzip member of its own: a body of several members is one gzip body. */
+export function* gzipped(chunks: Iterable<Chunk>): Generator<Chunk> {
+  for (const chunk of chunks) yield chunk.bytes.length === 0 ? chunk : { ...chunk, bytes: gzipSync(chunk.bytes) }
 }
 
 /** The chunks of a stream, spoiled as told. */

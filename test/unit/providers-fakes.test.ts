@@ -5,7 +5,7 @@ import { generateText, streamText } from 'ai'
 import { spawn } from 'node:child_process'
 import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { crc32 } from 'node:zlib'
+import { crc32, gunzipSync } from 'node:zlib'
 import { OpenAI } from 'openai'
 import { Client } from 'undici'
 import { describe, expect, test } from 'vitest'
@@ -545,6 +545,15 @@ describe('failures', () => {
 
     expect(answer.body).toHaveLength(30)
     expect(['stalled', 'hung_up']).toContain(fakes.requests()[0]?.outcome)
+  })
+
+  test.each([{ stream: false }, { stream: true }])('compressed although nobody asked, stream $stream', async ({ stream }) => {
+    await using fakes = await startFakeProviders()
+
+    const answer = await post(fakes, CHAT, chatBody({ text: 'Hello', gzip: true }, { stream }))
+
+    expect(answer.headers['content-encoding']).toBe('gzip')
+    expect(gunzipSync(answer.body).toString('utf8')).toContain('"content":"H')
   })
 
   test.each([
