@@ -6,9 +6,9 @@ import type { JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import type { ModelEvent, Signature } from '../middle.ts'
 import type { DialectError, EncodeContext, StreamEncoder } from '../wire.ts'
-import { citationsOf, roughCounts, toMessagesUsage, toRedacted, toStopReason } from './messages-answer.ts'
-import { messagesErrorFrame } from './messages-error.ts'
-import { toSignature } from './messages-signature.ts'
+import { messagesErrorFrame } from '../wires/messages-failure.ts'
+import { toRedacted, toSignature } from '../wires/messages-signature.ts'
+import { citationsOf, roughCounts, toMessagesUsage, toStopReason } from '../wires/messages-words.ts'
 
 /** A frame that says nothing but "still here". */
 export const PING = 'event: ping\ndata: {"type":"ping"}\n\n'

@@ -4,9 +4,8 @@ import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import { createSseParser } from '../../lib/sse.ts'
 import type { DialectError, Sighting, Tap } from '../wire.ts'
-import { messagesFailure } from '../wires/messages-failure.ts'
+import { messagesErrorFrame, messagesFailure } from '../wires/messages-failure.ts'
 import { createUsageMeter } from '../wires/messages-usage.ts'
-import { messagesErrorFrame } from './messages-error.ts'
 
 /** Makes a tap for one stream. */
 export function createMessagesTap(): Tap {

@@ -1,8 +1,8 @@
 import type { Dialect } from '../wire.ts'
 import { encodeMessagesAnswer } from './messages-answer.ts'
 import { createMessagesEncoder, PING } from './messages-encoder.ts'
-import { messagesErrorBody } from './messages-error.ts'
 import { decodeMessagesRequest } from './messages-request.ts'
+import { messagesErrorBody } from '../wires/messages-failure.ts'
 import { createMessagesTap } from './messages-tap.ts'
 
 /** The dialect of Anthropic Messages. */

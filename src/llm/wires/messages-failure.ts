@@ -1,6 +1,8 @@
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
+import { formatEvent } from '../../lib/sse.ts'
 import type { RefusedAnswer } from '../provider.ts'
+import type { DialectError } from '../wire.ts'
 
 const KIND_OF_TYPE: Readonly<Record<string, FailureKind>> = {
   invalid_request_error: 'bad_request',
@@ -117,3 +119,13 @@ const numberOf = (text: string | undefined) =>
   text !== undefined && /^\d{1,12}(\.\d{1,6})?$/.test(text.trim()) ? Number(text) : undefined
 
 const clamp = (milliseconds: number) => Math.min(Math.max(0, Math.ceil(milliseconds)), MAX_RETRY_AFTER_MS)
+
+/** The body of a refusal, in the words of this protocol. */
+export function messagesErrorBody({ type, message }: DialectError, requestId: string): JsonObject {
+  return { type: 'error', error: { type, message }, request_id: requestId }
+}
+
+/** The last frame of a stream that failed. */
+export function messagesErrorFrame(error: DialectError, requestId: string): string {
+  return formatEvent(JSON.stringify(messagesErrorBody(error, requestId)), { event: 'error' })
+}

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../core/json.ts'
 import type { ChatRequest } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { toBlocks } from './messages-parts.ts'
+import { fitSchema } from './messages-schema.ts'
 import { createScope, limitBreakpoints, type Scope } from './messages-scope.ts'
 import { toThinkingConfig } from './messages-thinking.ts'
 import { toolsOfHistory, toToolChoice, toTools } from './messages-tools.ts'
@@ -85,9 +86,17 @@ function toOutputConfig(scope: Scope, effort: string | undefined): JsonObject | 
   const config: Members = {
     ...extrasOf(request, 'output_config'),
     ...(effort === undefined ? {} : { effort }),
-    ...(hasFormat ? { format: { type: 'json_schema', schema: output.schema } } : {}),
+    ...(hasFormat ? { format: { type: 'json_schema', schema: toSchema(output.schema, scope) } } : {}),
   }
   return Object.keys(config).length === 0 ? undefined : config
+}
+
+/** A Messages caller writes for this wire; schemas of others are fitted. */
+function toSchema(schema: JsonObject, { request, dropped }: Scope): JsonObject {
+  if (request.dialect === 'messages') return schema
+  const fitted = fitSchema(schema)
+  for (const keyword of fitted.lost) dropped.add(`response_format.json_schema.schema.${keyword}`)
+  return fitted.schema
 }
 
 function toSampling({ request, model, dropped }: Scope, isThinking: boolean): Members {

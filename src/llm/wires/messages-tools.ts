@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Tool, ToolChoice } from '../middle.ts'
+import { fitSchema } from './messages-schema.ts'
 import { withCache, type Block, type Scope } from './messages-scope.ts'
 import type { Message } from './messages-turns.ts'
 
@@ -11,15 +12,24 @@ export function toTools(scope: Scope): Block[] {
 }
 
 function toTool(tool: Tool, scope: Scope): Block {
-  const { description, schema, strict } = tool
-  if (strict === true && !scope.model.schema) scope.dropped.add('tools[].strict')
+  const { description, strict } = tool
+  const isStrict = strict === true && scope.model.schema
+  if (strict === true && !isStrict) scope.dropped.add('tools[].strict')
+  const schema = isStrict ? enforceable(tool.schema, scope) : tool.schema
   const block: Block = {
     name: scope.names.sent(tool.name),
     ...(description === undefined ? {} : { description }),
     input_schema: schema['type'] === 'object' ? schema : { ...schema, type: 'object' },
-    ...(strict === true && scope.model.schema ? { strict } : {}),
+    ...(isStrict ? { strict } : {}),
   }
   return withCache(block, tool.cache, scope)
+}
+
+function enforceable(schema: JsonObject, { request, dropped }: Scope): JsonObject {
+  if (request.dialect === 'messages') return schema
+  const fitted = fitSchema(schema)
+  for (const keyword of fitted.lost) dropped.add(`tools[].parameters.${keyword}`)
+  return fitted.schema
 }
 
 function hostedTools({ request }: Scope): Block[] {

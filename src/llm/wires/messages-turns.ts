@@ -8,7 +8,7 @@ import type { Block, Scope } from './messages-scope.ts'
 
 /** One message of the wire. */
 export interface Message {
-  readonly role: 'user' | 'assistant'
+  readonly role: 'user' | 'assistant' | 'system'
   readonly content: Block[]
 }
 
@@ -28,10 +28,13 @@ function merged(turns: readonly Turn[], scope: Scope): Message[] {
   const messages: Message[] = []
   for (const turn of turns) {
     for (const part of turn.parts) {
-      const role = roleOf(turn, part)
-      const content = role === undefined ? [] : turn.role === 'system' ? toInstruction(part, scope) : toBlocks(part, scope)
-      if (role === undefined) scope.dropped.add(part.type === 'reasoning' ? 'reasoning' : 'messages[].tool_calls')
-      if (role === undefined || content.length === 0) continue
+      const role = roleOf(turn, part, scope)
+      if (role === undefined) {
+        scope.dropped.add(part.type === 'reasoning' ? 'reasoning' : 'messages[].tool_calls')
+        continue
+      }
+      const content = turn.role === 'system' && role === 'user' ? toInstruction(part, scope) : toBlocks(part, scope)
+      if (content.length === 0) continue
       const last = messages.at(-1)
       if (last?.role === role) last.content.push(...content)
       else messages.push({ role, content })
@@ -41,8 +44,10 @@ function merged(turns: readonly Turn[], scope: Scope): Message[] {
 }
 
 /** Results stand with the user and calls with the assistant, wherever the caller put them; calls of a user are nobody's. */
-function roleOf({ role }: Turn, { type }: Part): Message['role'] | undefined {
+function roleOf({ role }: Turn, { type }: Part, { request }: Scope): Message['role'] | undefined {
   if (type === 'tool-result') return 'user'
+  // A Messages caller that instructs on the way knows a model that takes it.
+  if (role === 'system' && type === 'text' && request.dialect === 'messages') return 'system'
   if (role === 'assistant') return 'assistant'
   return type === 'tool-call' || type === 'reasoning' ? undefined : 'user'
 }
@@ -60,12 +65,23 @@ function withResults(messages: readonly Message[], scope: Scope): Message[] {
   const settled: Message[] = []
   const freshId = createIds()
   let waiting: Waiting = new Map()
-  for (const message of messages) {
-    if (message.role === 'assistant') waiting = renameCalls(message, freshId)
-    settled.push(message.role === 'user' ? { role: 'user', content: answered(message.content, waiting, scope) } : message)
-    if (message.role === 'user') waiting = new Map()
+  /** Nothing may stand between calls and their results: instructions there wait. */
+  let instructions: Message[] = []
+  const answer = (content: readonly Block[]) => {
+    settled.push({ role: 'user', content: answered(content, waiting, scope) }, ...instructions)
+    waiting = new Map()
+    instructions = []
   }
-  if (waiting.size > 0) settled.push({ role: 'user', content: answered([], waiting, scope) })
+  for (const message of messages) {
+    if (message.role === 'assistant') {
+      if (waiting.size > 0) answer([])
+      waiting = renameCalls(message, freshId)
+      settled.push(message)
+    } else if (message.role === 'user') answer(message.content)
+    else if (waiting.size > 0) instructions.push(message)
+    else settled.push(message)
+  }
+  if (waiting.size > 0) answer([])
   return settled
 }
 

@@ -264,7 +264,7 @@ describe('usage', () => {
   test('billable input is what the provider says it is, for any counts', () => {
     const count = fc.nat(1_000_000)
     fc.assert(
-      fc.property(count, count, count, count, count, (input, read, written, output, thinking) => {
+      fc.property(fc.tuple(count, count, count, count, count), ([input, read, written, output, thinking]) => {
         const usage = whole({
           input_tokens: input,
           cache_read_input_tokens: read,

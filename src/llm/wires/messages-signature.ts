@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../core/json.ts'
 import type { Signature } from '../middle.ts'
 import { packSignature } from '../signature.ts'
 
@@ -6,6 +7,11 @@ export const NATIVE_FAMILY = 'anthropic'
 
 /** Marks thoughts nobody signed. A caller drops a block whose signature is empty, and Anthropic refuses one. */
 export const UNSIGNED_FAMILY = 'unsigned'
+
+/** Thoughts shown only in encrypted form, as a block. */
+export function toRedacted(redacted: Signature): JsonObject {
+  return { type: 'redacted_thinking', data: redacted.family === NATIVE_FAMILY ? redacted.value : packSignature(redacted) }
+}
 
 /** What a Messages caller is to send back with a thought. */
 export function toSignature(signature: Signature | undefined): string {
