@@ -35,7 +35,7 @@ export function toToolConfig(
 /** How a Claude model is told to call one tool at a time: a member of its own, beside `toolConfig`. */
 export function toSingleCall(
   request: ChatRequest,
-  { offered }: WrittenTools,
+  { specs }: WrittenTools,
   context: ConverseContext,
   thinks: boolean,
 ): JsonObject {
