@@ -38,7 +38,8 @@ function decodeName(name: string): string | undefined {
  * signatures find their family. A hit inside a text costs only the translation.
  */
 export function hasPackedSignature(body: Buffer): boolean {
-  return body.includes(`"${MARK}`)
+  // After a dot: a dialect put a mark of its own before it.
+  return body.includes(`"${MARK}`) || body.includes(`.${MARK}`)
 }
 
 /** Remembers the reasoning and the signatures of proposed tool calls. `key` names the principal: nobody is given what another one was told. */

@@ -39,6 +39,7 @@ describe('a packed signature', () => {
 
   test('is found in a body', () => {
     expect(hasPackedSignature(Buffer.from('{"signature":"tg1.gemini.RXE"}'))).toBe(true)
+    expect(hasPackedSignature(Buffer.from('{"encrypted_content":"tgr.tg1.gemini.RXE"}'))).toBe(true)
     expect(hasPackedSignature(Buffer.from('{"signature":"EqRo"}'))).toBe(false)
   })
 })
