@@ -1,32 +1,30 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { assertSendable, rewriteArguments } from './catalog/arguments.ts'
 import type { Gateway } from './config/gateway.ts'
+import type { ConfigFiles } from './config/load.ts'
+import type { Snapshot } from './core/snapshot.ts'
 import { adminSide } from './gateway/admin-side.ts'
 import { type Callers, openCallers } from './gateway/callers.ts'
 import { followCertificates } from './gateway/certificates.ts'
 import { type Doors, openDoors } from './gateway/doors.ts'
+import { openFacets } from './gateway/facets.ts'
 import { type Files, openFiles } from './gateway/files.ts'
 import { type Observing, openObserving } from './gateway/observing.ts'
 import { type GatewayOptions, type Life, NAME, type Parts } from './gateway/parts.ts'
 import { healthChecks } from './gateway/health-checks.ts'
 import { readings, transportOf, urlOf } from './gateway/readings.ts'
 import { createRegistrySide } from './gateway/registry-side.ts'
+import { openGuards } from './gateway/guards.ts'
+import { findLocalModels, withLocalModels } from './gateway/local-models.ts'
+import { openModels } from './gateway/models.ts'
 import { openServers } from './gateway/servers.ts'
 import { openSealer, openState } from './gateway/state.ts'
-import { createGuard } from './guard/chain.ts'
-import { sessionOf } from './identity/session.ts'
-import { digestOf } from './lib/canonical-json.ts'
 import { createEgress } from './lib/egress.ts'
 import { createSecrets } from './lib/secrets.ts'
-import { traceOfMeta } from './lib/trace-context.ts'
-import type { McpFacet } from './mcp/contract.ts'
-import { createMcpFacet } from './mcp/facet.ts'
-import { limitRules } from './metering/limit-rules.ts'
+import { createBudgets, type LiveBudgets } from './metering/budgets.ts'
 import { createLimiter } from './metering/limits.ts'
 import { createLedger } from './metering/ledger.ts'
-import { govern } from './pipeline/govern.ts'
-import { decide, eligible, visible } from './policy/decide.ts'
+import { createTokenCounter } from './metering/token-count.ts'
 
 /** A running gateway. */
 export interface RunningGateway {
@@ -57,9 +55,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 }
 
 async function serve(parts: Parts): Promise<RunningGateway> {
-  const { options, config, files, servers, callers, facet, observing, life } = parts
-  files.current.subscribe((next, previous) => facet.snapshotChanged(next, previous))
-  callers.authenticator.onRevoked(() => facet.checkIdentities((identity) => callers.authenticator.isRevoked(identity)))
+  const { options, config, files, servers, callers, facet, llm, models, observing, life } = parts
+  files.current.subscribe((next, previous) => {
+    facet.snapshotChanged(next, previous)
+    models.router.retain(next)
+  })
+  callers.authenticator.onRevoked(() => {
+    for (const one of [facet, llm]) one.checkIdentities((identity) => callers.authenticator.isRevoked(identity))
+  })
   servers.apply(options.files.servers)
   await servers.settle(SETTLE_MS)
   files.publish()
@@ -70,6 +73,7 @@ async function serve(parts: Parts): Promise<RunningGateway> {
     issuers: () => files.files().gateway?.value.identity.issuers ?? [],
     authenticator: callers.authenticator,
     facet,
+    models: llm,
     report: observing.report,
     draining: () => life.draining,
     registry: (visit) => registry(visit, doors.publicUrl),
@@ -102,8 +106,12 @@ async function openParts(options: GatewayOptions, config: Gateway): Promise<Part
     urlOf: (id) => urlOf(late.files?.files(), id),
   })
   const { report } = observing
-  const ledger = await createLedger({ directory: state, durability: config.ledger.durability, report, now: monotonic })
+  const { durability, spillBytes } = config.ledger
+  const ledger = await createLedger({ directory: state, durability, spillBytes, report, now: monotonic })
   const limiter = createLimiter({ now: monotonic })
+  const budgets = createBudgets({ query: (query) => ledger.query(query), report, now: () => Date.now() })
+  const guards = openGuards(report)
+  const counter = createTokenCounter()
   const egress = createEgress({ allow: config.egress.allow })
   const callers = await openCallers({ folder, config, revocations: options.files.revocations, fetch: egress.fetch, report })
   const servers = openServers({
@@ -119,54 +127,43 @@ async function openParts(options: GatewayOptions, config: Gateway): Promise<Part
       late.facet?.upstreamChanged(change)
     },
   })
-  const files = openFiles(options.files, {
-    env: options.env,
-    servers,
-    report,
-    apply: (next) => callers.update(next.gateway?.value ?? config, next.revocations),
-  })
+  const models = openModels({ secrets, egress, report, files: () => late.files?.files() ?? options.files })
+  const apply = async (next: ConfigFiles): Promise<void> => {
+    callers.update(next.gateway?.value ?? config, next.revocations)
+    await models.apply(next)
+    await guards.apply(next.gateway?.value.guards ?? {})
+  }
+  const local = config.mode === 'development' ? await findLocalModels(options.env, egress.fetch) : { providers: {}, routes: {} }
+  const amend = (given: ConfigFiles): ConfigFiles => withLocalModels(given, local)
+  await apply(amend(options.files))
+  const files = openFiles(options.files, { env: options.env, servers, report, apply, amend })
+  await prepareBudgets(budgets, files)
   const sealer = await openSealer(config.seal, state, secrets)
-  const before = { options, config, secrets, egress, observing, callers, servers, files, ledger, limiter, life }
-  const facet = openFacet(before, sealer)
-  return Object.assign(late, before, { facet })
-}
-
-function openFacet(parts: Omit<Parts, 'facet'>, sealer: Parameters<typeof createMcpFacet>[0]['sealer']): McpFacet {
-  const { files, servers, observing, ledger, limiter, config, options } = parts
-  const { report } = observing
-  const guard = createGuard([], monotonic)
-  const road: Parameters<typeof govern>[0] = {
+  const before = {
+    options,
+    config,
+    secrets,
+    egress,
+    observing,
+    callers,
+    servers,
+    files,
     ledger,
     limiter,
-    guard,
-    monotonic,
-    report,
-    digest: digestOf,
-    limitRules: (exchange, { item }) =>
-      limitRules({
-        item,
-        catalog: item === undefined ? undefined : exchange.snapshot.catalogs.get(item.catalog),
-        identity: exchange.identity,
-        session: exchange.session,
-        defaults: files.files().gateway?.value.limits,
-      }),
-    ended: observing.ended,
+    budgets,
+    guards,
+    counter,
+    models,
+    life,
   }
-  return createMcpFacet({
-    snapshot: () => files.current.get(),
-    upstream: (id) => servers.get(id),
-    policy: { eligible, visible, decide },
-    govern: (exchange, call) => govern(road, exchange, call),
-    arguments: { rewrite: rewriteArguments, refuse: assertSendable },
-    sealer,
-    bounds: config.bounds,
-    info: { name: NAME, version: options.version },
-    now: () => new Date(),
-    monotonic,
-    report,
-    sessionOf,
-    traceOf: traceOfMeta,
-  })
+  return Object.assign(late, before, openFacets(before, sealer))
+}
+
+/** Balances are read before anything is served, and whenever a reload brings a budget that is not known yet. */
+async function prepareBudgets(budgets: LiveBudgets, { current }: Files): Promise<void> {
+  const all = (snapshot: Snapshot) => [...snapshot.catalogs.values()].flatMap((catalog) => catalog.budgets)
+  current.subscribe((next) => void budgets.prepare(all(next)))
+  await budgets.prepare(all(current.get()))
 }
 
 /** Resolves when no exchange is under way. */
@@ -175,15 +172,16 @@ async function idle(doors: Doors): Promise<void> {
 }
 
 async function stop(parts: Parts, doors: Doors): Promise<void> {
-  const { life, config, facet } = parts
+  const { life, config, facet, llm } = parts
   const { lameDuckMs, drainMs } = config.bounds
   life.ready = false // readiness says no at once; load balancers need a moment to see it
   if (lameDuckMs > 0) await new Promise((resolve) => setTimeout(resolve, lameDuckMs))
   life.draining = true
   const deadline = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref())
   // The listener stays until the last call is answered: a caller may still have to answer a question of its call.
-  await Promise.race([facet.drain().then(() => idle(doors)), deadline])
+  await Promise.race([Promise.all([facet.drain(), llm.drain()]).then(() => idle(doors)), deadline])
   facet.close()
+  llm.close()
   await Promise.race([doors.data.drain(), deadline])
   doors.data.destroy()
   await closeParts(parts)
@@ -192,11 +190,26 @@ async function stop(parts: Parts, doors: Doors): Promise<void> {
   await Promise.all([doors.admin.drain(), doors.health.drain()])
 }
 
-async function closeParts({ config, facet, files, servers, callers, ledger, egress, observing }: Parts): Promise<void> {
+async function closeParts({
+  config,
+  facet,
+  llm,
+  models,
+  counter,
+  files,
+  servers,
+  callers,
+  ledger,
+  egress,
+  observing,
+}: Parts): Promise<void> {
   facet.close()
+  llm.close()
   await files.close()
   await servers.close(Math.min(config.bounds.drainMs, CLOSE_MS))
   callers.close()
+  await models.close()
+  counter.close()
   await ledger.close()
   await egress.close()
   await observing.close()

@@ -2,6 +2,7 @@ import type { Catalog as CatalogFile, ModelRule } from '../config/catalog.ts'
 import type { Located } from '../config/read-file.ts'
 import type { CatalogItem, Definition, ModelRoute, SnapshotProblem, Withheld } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
+import { isWithinRegion } from '../lib/region.ts'
 import { conditionOf, locationOf } from './located.ts'
 import type { ResolvedRoute } from './routes.ts'
 
@@ -37,8 +38,10 @@ export function resolveModels(
 
 function leavesTarget({ regions }: ModelRule, route: ModelRoute): boolean {
   if (regions === undefined) return true
-  const isInside = (region: string) => regions.includes(region) && route.regions?.includes(region) !== false
-  return route.targets.some(({ region }) => region !== undefined && isInside(region))
+  const isInside = (region: string | undefined, pins: readonly string[]) => pins.some((pin) => isWithinRegion(region, pin))
+  return route.targets.some(
+    ({ region }) => isInside(region, regions) && (route.regions === undefined || isInside(region, route.regions)),
+  )
 }
 
 function nameOf(rule: ModelRule): string {

@@ -54,7 +54,11 @@ function duplicateFaults(path: JsonPath, targets: readonly Target[]): Fault[] {
 }
 
 function regionFaults(path: JsonPath, { regions, targets }: Route): Fault[] {
-  if (regions === undefined || targets.some(({ region }) => region !== undefined && regions.includes(region))) return []
+  if (
+    regions === undefined ||
+    targets.some(({ region }) => region !== undefined && regions.some((pin) => region === pin || region.startsWith(`${pin}-`)))
+  )
+    return []
   const given = targets.flatMap(({ region }) => region ?? [])
   const message = `no target is in these regions, so nothing could ever answer; the targets ${given.length === 0 ? 'name no region' : `are in ${listNames([...new Set(given)])}`}`
   return [{ path: [...path, 'regions'], message }]

@@ -3,9 +3,11 @@ import { principalKey } from '../core/principal.ts'
 import { limitRules } from '../metering/limit-rules.ts'
 import { NAME, type Parts } from './parts.ts'
 
+const MAX_ATTEMPTS = 100
+
 /** What the admin API may look at and do. */
 export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
-  const { files, callers, ledger, observing, limiter, facet, life, options } = parts
+  const { files, callers, ledger, observing, limiter, facet, models, life, options } = parts
   const resource = `${adminUrl}/admin`
   return {
     snapshot: () => files.current.get(),
@@ -34,6 +36,19 @@ export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
       const rules = limitRules({ item, catalog, identity, session: '', defaults: files.files().gateway?.value.limits })
       return rules.map((rule) => ({ label: rule.label, max: rule.max, ...limiter.peek(rule) }))
     },
+    planOf: ({ item, principal, request, now }) =>
+      models.router.plan({
+        item,
+        principal,
+        stickyKey: principalKey(principal),
+        operation: 'chat',
+        dialect: 'chat',
+        budgeted: models.prices.isBudgeted(item, files.current.get()),
+        now,
+        ...(request === undefined ? {} : { request }),
+      }).considered,
+    targets: () => models.router.states(files.current.get()),
+    exchange: (id) => ledger.entries({ id, from: 0, to: Number.MAX_SAFE_INTEGER, where: {}, limit: MAX_ATTEMPTS }),
     ledger,
     metrics: () => observing.metrics.expose(),
     reload: () => files.reload(),

@@ -16,7 +16,9 @@ export interface FilesDeps {
   readonly servers: UpstreamSet
   readonly report: Report
   /** Takes a new configuration into use; throws when it cannot work, and then nothing changes. */
-  apply(files: ConfigFiles): void
+  apply(files: ConfigFiles): Promise<void>
+  /** Adds what this machine offers beside the files. */
+  amend(files: ConfigFiles): ConfigFiles
 }
 
 /** What a reload led to. */
@@ -38,7 +40,7 @@ export interface Files {
 
 /** Puts files in force and makes the first snapshot. */
 export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
-  let files = initial
+  let files = deps.amend(initial)
   let watcher: ConfigWatch | undefined
   const build = (generation: number): Snapshot =>
     buildSnapshot({ files, servers: deps.servers.states(), generation, now: Date.now() })
@@ -48,11 +50,11 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
 
   const reloadOnce = async (): Promise<Reloaded> => {
     const fresh = await readConfig(initial.configFile, deps.env)
-    const merged = mergeReload(files, fresh)
+    const merged = deps.amend(mergeReload(files, fresh))
     const late = restartNeeded(initial, merged)
     let isTaken = fresh.problems.length === 0
     try {
-      deps.apply(merged)
+      await deps.apply(merged)
       files = { ...merged, problems: [...merged.problems, ...late] }
       deps.servers.apply(merged.servers)
     } catch (error) {

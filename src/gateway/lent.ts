@@ -86,6 +86,7 @@ async function bannerFacts(
     isDevelopment: development !== undefined,
     tokens,
     adminToken: await development?.mint({ subject: 'developer', roles: ['admin'], ttlSeconds: TOKEN_SECONDS }),
+    models: [...new Set([...snapshot.catalogs.values()].flatMap(({ items }) => items.model.map(({ name }) => name)))],
     problems: snapshot.problems,
     command: [process.execPath, join(root, 'bin', 'tollgate.mjs')],
   }

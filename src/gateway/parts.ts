@@ -2,13 +2,18 @@ import type { Gateway } from '../config/gateway.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import type { Egress } from '../lib/egress.ts'
 import type { Secrets } from '../lib/secrets.ts'
+import type { LlmFacet } from '../llm/contract.ts'
 import type { McpFacet } from '../mcp/contract.ts'
 import type { UpstreamSet } from '../mcp/upstream/set.ts'
+import type { LiveBudgets } from '../metering/budgets.ts'
 import type { Limiter } from '../metering/contract.ts'
+import type { TokenCounter } from '../metering/token-count.ts'
 import type { JournalLedger } from '../metering/ledger.ts'
 import type { Callers } from './callers.ts'
 import type { Doors } from './doors.ts'
 import type { Files } from './files.ts'
+import type { LiveGuards } from './guards.ts'
+import type { Models } from './models.ts'
 import type { Observing } from './observing.ts'
 
 /** What a gateway is started with. */
@@ -35,7 +40,12 @@ export interface Parts {
   readonly files: Files
   readonly ledger: JournalLedger
   readonly limiter: Limiter
+  readonly budgets: LiveBudgets
   readonly facet: McpFacet
+  readonly models: Models
+  readonly llm: LlmFacet
+  readonly guards: LiveGuards
+  readonly counter: TokenCounter
   readonly life: Life
 }
 

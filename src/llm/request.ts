@@ -111,9 +111,21 @@ function wantsUsage({ dialect }: Door, json: JsonObject): boolean {
   return isJsonObject(options) && options['include_usage'] === true
 }
 
+/** Most choices one request may ask for, and most tokens of one answer: far above any model, far below what breaks a reservation. */
+const MAX_CHOICES = 128
+const MAX_OUTPUT = 10_000_000
+
+/** These numbers are reserved before anything is sent, so they are checked here also when the body is forwarded as it is. */
 function maxOutputOf(json: JsonObject): number | undefined {
-  const most = json['max_completion_tokens'] ?? json['max_output_tokens'] ?? json['max_tokens']
-  if (typeof most !== 'number' || !Number.isSafeInteger(most) || most < 1) return undefined
-  const choices = json['n']
-  return typeof choices === 'number' && Number.isSafeInteger(choices) && choices > 1 ? most * choices : most
+  const most = ['max_completion_tokens', 'max_output_tokens', 'max_tokens'].map((member) => numberOf(json, member, MAX_OUTPUT))
+  const choices = numberOf(json, 'n', MAX_CHOICES) ?? 1
+  const one = most.find((value) => value !== undefined)
+  return one === undefined ? undefined : one * choices
+}
+
+function numberOf(json: JsonObject, member: string, max: number): number | undefined {
+  const value = json[member]
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= max) return value
+  throw new GatewayError('invalid_params', `$.${member}: must be a whole number from 1 to ${max}`, { details: { param: member } })
 }

@@ -75,6 +75,8 @@ export interface UsageRow {
 
 /** A question for single entries. */
 export interface EntryQuery {
+  /** Only entries of this exchange: its attempts. */
+  readonly id?: string
   readonly from: number
   readonly to: number
   readonly where: Partial<Readonly<Record<UsageDimension, string>>>

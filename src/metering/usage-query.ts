@@ -71,7 +71,7 @@ export async function queryEntries(database: Kysely<LedgerDatabase>, query: Entr
   const limit = Math.max(1, Math.min(query.limit, MAX_ENTRIES))
   const statement = sql<Row>`
     SELECT ${sql.join(ENTRY_FIELDS.map((field) => sql.ref(columnOf(field))))} FROM entry
-    WHERE ${matches(query)} ORDER BY at DESC, id DESC, attempt DESC LIMIT ${limit}`
+    WHERE ${matches(query)}${query.id === undefined ? sql`` : sql` AND id = ${query.id}`} ORDER BY at DESC, id DESC, attempt DESC LIMIT ${limit}`
   const { rows } = await statement.execute(database)
   return rows.map(toEntry)
 }

@@ -33,6 +33,9 @@ export function gatewayFile(over: Readonly<Record<string, unknown>> = {}): Recor
   return { mode: 'development', data: { port: 0 }, admin: { port: 0 }, health: { port: 0 }, ...over }
 }
 
+/** Keys of the machine the tests run on must not bring models into them. */
+const NO_KEYS = { OPENAI_API_KEY: '', ANTHROPIC_API_KEY: '', GEMINI_API_KEY: '' }
+
 /** Starts a gateway over these files; `tollgate.json` is made when they have none. */
 export async function startTestGateway(files: AdminFiles, env: Readonly<Record<string, string>> = {}): Promise<TestGateway> {
   const folder = await temporaryFolder()
@@ -51,7 +54,7 @@ export async function startTestGateway(files: AdminFiles, env: Readonly<Record<s
   })
   const read = await readConfig(join(folder.path, 'tollgate.json'), process.env)
   if (read.gateway === undefined) throw new Error(JSON.stringify(read.problems))
-  const running = await startGateway({ files: read, env: { ...process.env, ...env }, version: '0.0.0-test', log })
+  const running = await startGateway({ files: read, env: { ...process.env, ...NO_KEYS, ...env }, version: '0.0.0-test', log })
   return {
     url: running.doors.publicUrl,
     adminUrl: running.doors.admin.url,

@@ -1,6 +1,7 @@
 import type { Principal } from '../../core/principal.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { ModelGrant, ModelTarget } from '../../core/snapshot.ts'
+import { isWithinRegion } from '../../lib/region.ts'
 import type { Operation } from '../provider.ts'
 
 /** What targets are screened against. */
@@ -36,7 +37,7 @@ export function screenTarget(target: ModelTarget, query: ScreenQuery, facts: Tar
 /** The pins of the route and of the catalog must both hold. */
 function outsidePins({ region }: ModelTarget, { route, regions }: ModelGrant): string | undefined {
   for (const pins of [route.regions, regions])
-    if (pins !== undefined && (region === undefined || !pins.includes(region))) return `outside the regions ${pins.join(', ')}`
+    if (pins !== undefined && !pins.some((pin) => isWithinRegion(region, pin))) return `outside the regions ${pins.join(', ')}`
   return undefined
 }
 
