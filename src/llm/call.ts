@@ -12,6 +12,7 @@ import type { AnswerFacts, Estimate, FacetCall, Gauge, Road } from '../pipeline/
 import { createLens } from '../pipeline/words.ts'
 import { conditionFacts } from './conditions.ts'
 import type { LlmDeps, LlmHttpRequest } from './contract.ts'
+import { decodeMessagesCount } from './dialects/messages.ts'
 import { toDialectError } from './errors.ts'
 import { newId } from './ids.ts'
 import type { ChatRequest } from './middle.ts'
@@ -21,7 +22,7 @@ import { Delivery } from './run/delivery.ts'
 import { roughTokens } from './run/estimate.ts'
 import { type ModelAnswer, run } from './run/run.ts'
 import type { ModelVisit } from './run/visit.ts'
-import type { SignatureMemory } from './signature.ts'
+import { keepsSignatures, type SignatureMemory } from './signature.ts'
 
 /** What the facet keeps while it runs. */
 export interface LlmParts {
@@ -302,9 +303,10 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   }
 
   #toMiddle(json: JsonObject, family: string): ChatRequest {
-    const { dialect } = this.#request.door
+    const { dialect, operation } = this.#request.door
+    if (operation === 'count_tokens') return decodeMessagesCount(json)
     const request = dialect.decodeRequest(json)
-    return dialect.name === 'chat' ? this.#parts.signatures.restore(this.identity.key, request, family) : request
+    return keepsSignatures(dialect.name) ? request : this.#parts.signatures.restore(this.identity.key, request, family)
   }
 
   #openStream(): ReturnType<Responder['bytes']> {

@@ -4,7 +4,7 @@
 // under the caller and the id of the call, and put back when a later request brings the call. That is a bounded cache of one process: what
 // was pushed out, or said to another process, is not restored, and the provider then works without it.
 import { LRUCache } from 'lru-cache'
-import type { ChatRequest, ModelEvent, Part, ReasoningPart, Signature, ToolCallPart, Turn } from './middle.ts'
+import type { ChatRequest, DialectName, ModelEvent, Part, ReasoningPart, Signature, ToolCallPart, Turn } from './middle.ts'
 
 const MARK = 'tg1.'
 const PACKED = /^tg1\.([^.]+)\.([A-Za-z0-9_-]*)$/
@@ -40,6 +40,11 @@ function decodeName(name: string): string | undefined {
 export function hasPackedSignature(body: Buffer): boolean {
   // After a dot: a dialect put a mark of its own before it.
   return body.includes(`"${MARK}`) || body.includes(`.${MARK}`)
+}
+
+/** Whether a dialect has a place for every signature. Chat has one for none, Messages for none on a tool call. */
+export function keepsSignatures(dialect: DialectName): boolean {
+  return dialect === 'responses'
 }
 
 /** Remembers the reasoning and the signatures of proposed tool calls. `key` names the principal: nobody is given what another one was told. */

@@ -5,7 +5,7 @@ import type { LlmDeps, RoutePlan, TargetAttempt } from '../contract.ts'
 import { failureCode, failureError } from '../errors.ts'
 import { createGate } from '../gate.ts'
 import type { Failure, FailureKind } from '../middle.ts'
-import { createSignatureRecorder, type SignatureMemory } from '../signature.ts'
+import { createSignatureRecorder, keepsSignatures, type SignatureMemory } from '../signature.ts'
 import { type AttemptEnd, type SinkHooks, startAttempt } from './attempt.ts'
 import { createPassSink } from './pass-sink.ts'
 import { type Prepared, prepare } from './prepare.ts'
@@ -169,7 +169,7 @@ class Run {
     const { request, delivery, exchange } = this.#visit
     const { dialect } = request.door
     const recorder =
-      dialect.name === 'chat' ? createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family) : undefined
+      keepsSignatures(dialect.name) ? undefined : createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family)
     return createTranslateSink({
       reading,
       decoder: reading.wire.createDecoder(decodeContext),
@@ -207,7 +207,7 @@ class Run {
     const whole = this.#reader?.toWhole(end.json, end.body)
     if (whole === undefined) throw new GatewayError('internal', 'a whole answer has no reader')
     const { exchange, request } = this.#visit
-    if (whole.parts !== undefined && request.door.dialect.name === 'chat')
+    if (whole.parts !== undefined && !keepsSignatures(request.door.dialect.name))
       signatures.remember(exchange.identity.key, whole.parts, turn.prepared.decodeContext.family)
     const usage = whole.usage ?? (await usageOfWhole(deps, this.#visit, whole))
     const { reportedModel, serviceTier } = whole
