@@ -10,6 +10,7 @@ import type { InFlight } from '../lib/in-flight.ts'
 import { parseStrictJson } from '../lib/strict-json.ts'
 import type { AnswerFacts, Estimate, FacetCall, Gauge, Road } from '../pipeline/facet.ts'
 import { createLens } from '../pipeline/words.ts'
+import { answerHeaders, passedHeaders } from './answer-headers.ts'
 import { conditionFacts } from './conditions.ts'
 import type { LlmDeps, LlmHttpRequest } from './contract.ts'
 import { decodeMessagesCount } from './dialects/messages.ts'
@@ -51,9 +52,6 @@ export async function runCall(parts: LlmParts, door: Door, http: LlmHttpRequest,
 
 const KEEP_ALIVE_MIN_MS = 1_000
 const DEFAULT_OUTPUT = 4_096
-/** Headers of the caller that belong to a dialect and reach a provider of the same one unchanged. */
-const PASSED = ['anthropic-version', 'anthropic-beta', 'openai-beta'] as const
-
 /** One request on its way; the facet call of the road. */
 class ModelCall implements FacetCall<ModelAnswer>, Active {
   readonly kind = 'model'
@@ -248,18 +246,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   #headers(dropped: readonly string[], waitedMs: number): Record<string, string> {
     const { id, startedAt, timings } = this.#exchange
     const overheadMs = Math.max(0, this.#parts.deps.monotonic() - startedAt - timings.upstreamMs - waitedMs)
-    const headers: Record<string, string> = {
-      'x-tollgate-request-id': id,
-      'x-request-id': id,
-      'x-tollgate-overhead-ms': overheadMs.toFixed(2),
-    }
-    if (dropped.length > 0) headers['x-tollgate-dropped'] = dropped.join(', ')
-    for (const { kind, limit, remaining, resetMs } of tightest(this.#gauges)) {
-      headers[`x-ratelimit-limit-${kind}`] = String(limit)
-      headers[`x-ratelimit-remaining-${kind}`] = String(remaining)
-      headers[`x-ratelimit-reset-${kind}`] = `${Math.ceil(resetMs / 1_000)}s`
-    }
-    return headers
+    return answerHeaders({ id, overheadMs, dropped, gauges: this.#gauges })
   }
 
   #visitOf(): ModelVisit {
@@ -282,7 +269,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
         onHangUp: () => this.controller.abort(),
         onDrain: () => visit.onDrain(),
       }),
-      passed: this.#passed(),
+      passed: passedHeaders(this.#http.headers),
       begin: (dropped, at) => {
         visit.delivery.reset()
         this.#dropped = dropped
@@ -320,15 +307,6 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     return this.#responder.bytes(headers)
   }
 
-  #passed(): Record<string, string> {
-    const passed: Record<string, string> = {}
-    for (const name of PASSED) {
-      const value = this.#http.headers[name]
-      if (typeof value === 'string') passed[name] = value
-    }
-    return passed
-  }
-
   #toExchange(): Exchange {
     const { deps } = this.#parts
     const { identity, headers, trace, exchangeId, receivedAt, startedAt } = this.#http
@@ -350,11 +328,6 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
     }
   }
-}
-
-/** Of several counters of a kind, the one that leaves least. */
-function tightest(gauges: readonly Gauge[]): readonly Gauge[] {
-  return gauges.filter((gauge) => !gauges.some((other) => other.kind === gauge.kind && other.remaining < gauge.remaining))
 }
 
 function strictly<Value>(parse: () => Value): Value {

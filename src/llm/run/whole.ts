@@ -53,7 +53,7 @@ class Reader implements WholeReader {
     const usage = live.provider.usageOf(call, json)
     const answer = this.#answer
     if (answer === undefined) {
-      const changed = call.body.kind === 'same' ? undefined : live.provider.toAnswer?.(call, json)
+      const changed = call.operation === 'chat' ? undefined : live.provider.toAnswer?.(call, json)
       const named = textOf(json, 'model') ?? textOf(json, 'modelVersion')
       const tier =
         textOf(json, 'service_tier') ?? (isJsonObject(json['usage']) ? textOf(json['usage'], 'service_tier') : undefined)
