@@ -6,7 +6,8 @@ import type { Entry } from '../core/entry.ts'
 import type { Report } from '../core/events.ts'
 import { type FolderLock, lockFolder } from '../store/folder-lock.ts'
 import type { EntryQuery, Ledger, UsageQuery, UsageRow } from './contract.ts'
-import { DISK, Journal, type JournalFiles, unavailable } from './journal.ts'
+import { Journal, unavailable } from './journal.ts'
+import { DISK, type JournalFiles } from './journal-files.ts'
 import { encodeEntry } from './journal-line.ts'
 import { listSegments, segmentPath } from './journal-reader.ts'
 import { LedgerClient } from './ledger-client.ts'
@@ -22,6 +23,8 @@ export interface LedgerOptions {
   readonly files?: JournalFiles
   readonly segmentBytes?: number
   readonly queueBytes?: number
+  /** While the disk refuses entries, this many bytes of them wait in memory and count as recorded. Default: 0, none. */
+  readonly spillBytes?: number
   readonly waitMs?: number
   readonly retryMs?: number
   /** Bytes of journal that may wait for the index; past it no work is begun. */
@@ -31,9 +34,12 @@ export interface LedgerOptions {
 /** How the ledger is doing, for metrics and readiness. */
 export interface LedgerStatus {
   readonly writable: boolean
+  /** Why it is not writable, or that entries wait in memory for their disk. */
   readonly reason?: string
   /** Bytes of entries in memory, not yet durable. */
   readonly queuedBytes: number
+  /** Of these: recorded, and lost if the process ends before the disk is back. */
+  readonly spilledBytes: number
   /** Bytes of journal that are durable and not yet indexed. */
   readonly backlogBytes: number
   /** While the index is behind: for how long it has not moved, in milliseconds. */
@@ -86,6 +92,7 @@ class OpenLedger implements JournalLedger {
       onFailure: (error) => options.report({ type: 'ledger-unavailable', reason: error.message }),
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       ...(options.queueBytes === undefined ? {} : { queueBytes: options.queueBytes }),
+      ...(options.spillBytes === undefined ? {} : { spillBytes: options.spillBytes }),
       ...(options.waitMs === undefined ? {} : { waitMs: options.waitMs }),
       ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
     })
@@ -96,7 +103,7 @@ class OpenLedger implements JournalLedger {
   }
 
   assertWritable(): void {
-    if (this.#journal.failure !== undefined) throw this.#journal.failure
+    if (this.#journal.refusal !== undefined) throw this.#journal.refusal
     if (this.#client.backlogBytes > this.#backlogLimit) throw unavailable('the index of the ledger is too far behind its journal')
   }
 
@@ -111,14 +118,17 @@ class OpenLedger implements JournalLedger {
   }
 
   status(): LedgerStatus {
-    const { failure, queuedBytes } = this.#journal
+    const { failure, refusal, queuedBytes, spilledBytes } = this.#journal
     const { backlogBytes, lagMs, corruptLines } = this.#client
     const isBehind = backlogBytes > this.#backlogLimit
-    const reason = failure?.message ?? (isBehind ? 'the index of the ledger is too far behind its journal' : undefined)
+    const waits = refusal === undefined ? '; entries wait in memory' : ''
+    const behind = isBehind ? 'the index of the ledger is too far behind its journal' : undefined
+    const reason = failure === undefined ? behind : `${failure.message}${waits}`
     return {
-      writable: reason === undefined,
+      writable: refusal === undefined && !isBehind,
       ...(reason === undefined ? {} : { reason }),
       queuedBytes,
+      spilledBytes,
       backlogBytes,
       lagMs,
       corruptLines,
