@@ -4,14 +4,24 @@ import { Expression, Id } from './reference.ts'
 
 const Region = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9 and "-"')
 
-/** A model name callers use: the letters real model names are made of. */
+/** A model name callers use: the letters real model names are made of; a star at the end stands for any rest. */
 export const ModelName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/, 'must be 1 to 128 of A-Z, a-z, 0-9, ".", "_", ":", "@", "/" and "-"')
+  .regex(
+    /^(\*|[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}\*?)$/,
+    'must be 1 to 128 of A-Z, a-z, 0-9, ".", "_", ":", "@", "/" and "-"; a "*" may stand at the end',
+  )
 
 const Target = z.strictObject({
   provider: Id.meta({ description: 'A key of "providers".' }),
-  model: z.string().min(1).max(256).meta({ description: "The provider's name of the model, deployment or inference profile." }),
+  model: z
+    .string()
+    .min(1)
+    .max(256)
+    .meta({
+      description:
+        "The provider's name of the model, deployment or inference profile; a * stands for what the * of the route's name stands for.",
+    }),
   region: Region.optional().meta({
     description: 'Where it runs. Region pins of routes and catalogs look at this; Bedrock and Vertex call that region.',
   }),
@@ -69,20 +79,12 @@ const Clocks = z.strictObject({
 export const Route = z.strictObject({
   title: z.string().min(1).max(128).optional(),
   enabled: z.boolean().default(true).meta({ description: 'false: refuses new requests; streams under way finish.' }),
-  strategy: z
-    .enum(['ordered', 'weighted', 'lowest_latency', 'lowest_cost'])
-    .default('ordered')
-    .meta({
-      description:
-        'How targets of one tier are put in order: as written, by weight, by measured time to first token, or by price.',
-    }),
-  sticky: z
-    .boolean()
-    .default(false)
-    .meta({
-      description:
-        'true: requests of one session go to the same target while it is well, which keeps provider prompt caches warm.',
-    }),
+  strategy: z.enum(['ordered', 'weighted', 'lowest_latency', 'lowest_cost']).default('ordered').meta({
+    description: 'How targets of one tier are put in order: as written, by weight, by measured time to first token, or by price.',
+  }),
+  sticky: z.boolean().default(false).meta({
+    description: 'true: requests of one session go to the same target while it is well, which keeps provider prompt caches warm.',
+  }),
   targets: z.array(Target).min(1).max(64).meta({ description: 'Who may answer.' }),
   regions: z.array(Region).min(1).optional().meta({ description: 'Only targets in these regions, whatever fails.' }),
   when: Expression.optional().meta({
@@ -100,12 +102,9 @@ export const Route = z.strictObject({
     .enum(['refuse', 'allow'])
     .default('refuse')
     .meta({ description: 'Under a budget, a target without a known price is not used; "allow" uses it and counts nothing.' }),
-  onHangUp: z
-    .enum(['abort', 'drain'])
-    .default('abort')
-    .meta({
-      description: 'When the caller hangs up: stop the provider, or read on for its usage (some bill the whole answer anyway).',
-    }),
+  onHangUp: z.enum(['abort', 'drain']).default('abort').meta({
+    description: 'When the caller hangs up: stop the provider, or read on for its usage (some bill the whole answer anyway).',
+  }),
   limits: CallLimits.optional().meta({ description: 'Limits over all requests to the route.' }),
 })
 export type Route = z.infer<typeof Route>

@@ -2,6 +2,7 @@ import type { Decision } from '../core/decision.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { JsonObject } from '../core/json.ts'
+import { concreteTarget, modelNamed } from '../core/model-name.ts'
 import type { Identity } from '../core/principal.ts'
 import type { Responder } from '../core/responder.ts'
 import type { CatalogView, Snapshot } from '../core/snapshot.ts'
@@ -15,6 +16,7 @@ import { conditionFacts } from './conditions.ts'
 import type { LlmDeps, LlmHttpRequest } from './contract.ts'
 import { decodeMessagesCount } from './dialects/messages.ts'
 import { toDialectError } from './errors.ts'
+import { estimateOf } from './estimate-of.ts'
 import { newId } from './ids.ts'
 import type { ChatRequest } from './middle.ts'
 import { proposalsOf } from './proposals.ts'
@@ -51,7 +53,6 @@ export async function runCall(parts: LlmParts, door: Door, http: LlmHttpRequest,
 }
 
 const KEEP_ALIVE_MIN_MS = 1_000
-const DEFAULT_OUTPUT = 4_096
 /** One request on its way; the facet call of the road. */
 class ModelCall implements FacetCall<ModelAnswer>, Active {
   readonly kind = 'model'
@@ -121,14 +122,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   }
 
   estimate({ item }: Decision): Estimate {
-    const { prices } = this.#parts.deps
-    const targets = (item?.model?.route.targets ?? []).filter(({ enabled }) => enabled)
-    const [first] = targets
-    const input = roughTokens(this.#request.bytes.length)
-    const most = first === undefined ? undefined : prices.maxOutputTokens(first)
-    const output = this.#request.maxOutput ?? Math.min(most ?? DEFAULT_OUTPUT, DEFAULT_OUTPUT)
-    const costs = targets.map((target) => prices.estimate(target, input, output)).filter((cost) => cost !== null)
-    return { tokens: input + output, nanoUsd: costs.length === 0 ? null : Math.max(...costs) }
+    return estimateOf(this.#parts.deps.prices, this.#request, item)
   }
 
   admitted(gauges: readonly Gauge[]): void {
@@ -166,7 +160,8 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       budgeted: deps.prices.isBudgeted(visit.item, this.#snapshot),
       now: deps.now().getTime(),
     })
-    return await run({ deps, signatures }, visit, plan, road)
+    const targets = plan.targets.map((target) => concreteTarget(target, visit.item, this.target))
+    return await run({ deps, signatures }, visit, { ...plan, targets }, road)
   }
 
   facts(answer: ModelAnswer): AnswerFacts {
@@ -208,7 +203,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   }
 
   #conditions(): JsonObject {
-    this.#facts ??= conditionFacts(this.#request, this.#view.byName.model.get(this.target))
+    this.#facts ??= conditionFacts(this.#request, modelNamed(this.#view, this.target))
     return this.#facts
   }
 

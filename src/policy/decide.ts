@@ -1,6 +1,7 @@
 import type { Condition, ConditionOutcome } from '../core/condition.ts'
 import type { Decision, DecisionReason, DecisionRequest, TraceStep } from '../core/decision.ts'
 import type { JsonObject } from '../core/json.ts'
+import { modelNamed } from '../core/model-name.ts'
 import type { CatalogItem, CatalogView, ModelRoute, RuleLocation, Snapshot } from '../core/snapshot.ts'
 import { conditionContext } from './context.ts'
 import { checkAudience } from './audience.ts'
@@ -14,7 +15,8 @@ export function decide(request: DecisionRequest): Decision {
   const view = viewFor(request, trace)
   if (typeof view === 'string') return { outcome: 'deny', reason: view, trace }
 
-  const item = view.byName[request.target.kind].get(request.target.name)
+  const { kind, name } = request.target
+  const item = kind === 'model' ? modelNamed(view, name) : view.byName[kind].get(name)
   if (item === undefined) return refuseUnknown(request, view, trace)
 
   trace.push({ step: 'target', outcome: 'pass', message: describeTarget(item) })

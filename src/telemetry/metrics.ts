@@ -159,8 +159,8 @@ function countModel(hot: ReturnType<typeof createFamilies>, entry: Entry): void 
   if (entry.status !== 'retried') hot.decisions.add([entry.decision, entry.reason])
   if (entry.status === 'limited') hot.limits.add([entry.error ?? ''])
   if (entry.provider === null) return
-  // Names of models that no catalog grants are a caller's words; a provider was only asked for one that is granted.
-  const labels = [entry.provider, entry.target, errorTypeOf(entry) ?? '']
+  // The name of the route: behind a wildcard the model asked for is a caller's word.
+  const labels = [entry.provider, entry.upstreamTarget ?? '', errorTypeOf(entry) ?? '']
   hot.modelSeconds.observe(labels, entry.upstreamMs / 1_000)
   if (entry.stream === 1 && entry.firstTokenMs !== null) hot.firstTokenSeconds.observe(labels, entry.firstTokenMs / 1_000)
   const source = entry.usageSource ?? ''

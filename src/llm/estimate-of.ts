@@ -1,0 +1,23 @@
+import { concreteTarget } from '../core/model-name.ts'
+import type { CatalogItem } from '../core/snapshot.ts'
+import type { Estimate } from '../pipeline/facet.ts'
+import type { LlmDeps } from './contract.ts'
+import type { ModelRequest } from './request.ts'
+import { roughTokens } from './run/estimate.ts'
+
+/** Output that is reserved for a request that names no bound. */
+const DEFAULT_OUTPUT = 4_096
+
+/** What a request may take at most: its size, its own bound on the answer, and the dearest target that may serve it. */
+export function estimateOf(prices: LlmDeps['prices'], request: ModelRequest, item: CatalogItem | undefined): Estimate {
+  const input = roughTokens(request.bytes.length)
+  const targets = (item?.model?.route.targets ?? []).filter(({ enabled }) => enabled)
+  const [first] = targets
+  if (item === undefined || first === undefined) return { tokens: input, nanoUsd: null }
+  const most = prices.maxOutputTokens(concreteTarget(first, item, request.model)) ?? DEFAULT_OUTPUT
+  const output = request.door.operation === 'chat' ? (request.maxOutput ?? Math.min(most, DEFAULT_OUTPUT)) : 0
+  const costs = targets
+    .map((target) => prices.estimate(concreteTarget(target, item, request.model), input, output))
+    .filter((cost) => cost !== null)
+  return { tokens: input + output, nanoUsd: costs.length === 0 ? null : Math.max(...costs) }
+}
