@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander'
 import { configPath } from './gateway-file.ts'
 import type { Verbs } from './verb.ts'
 
-const SCHEMA_NAMES = ['tollgate', 'server', 'catalog', 'revocations']
+const SCHEMA_NAMES = ['tollgate', 'server', 'catalog', 'prices', 'revocations']
 
 /** Adds the verbs about the files an admin owns: validate, import and schema. */
 export function addFileVerbs(program: Command, { io, action }: Verbs): void {

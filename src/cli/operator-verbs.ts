@@ -5,10 +5,11 @@ import type { DoctorOptions } from './doctor.ts'
 import type { ExplainOptions } from './explain.ts'
 import { configPath, readGatewayFile } from './gateway-file.ts'
 import type { HealthOptions } from './health.ts'
+import type { ShowPricesOptions } from './prices.ts'
 import type { UsageOptions } from './usage.ts'
 import { collect, httpUrl, type Verbs } from './verb.ts'
 
-/** Adds the verbs about a gateway as a whole: start, explain, usage, doctor and health. */
+/** Adds the verbs about a gateway as a whole: start, explain, usage, prices, doctor and health. */
 export function addOperatorVerbs(program: Command, verbs: Verbs): void {
   const { io, lent, action } = verbs
   program
@@ -17,6 +18,7 @@ export function addOperatorVerbs(program: Command, verbs: Verbs): void {
     .action(action(({ config }) => lent.start({ config: configPath(config, io) })))
   addExplain(program, verbs)
   addUsage(program, verbs)
+  addPrices(program, verbs)
   addChecks(program, verbs)
 }
 
@@ -64,6 +66,34 @@ function addUsage(program: Command, { io, lent, action }: Verbs): void {
         const source = { adminUrl, stateFolder: resolve(dirname(path), gateway.state), token: () => adminToken(path, io, lent) }
         const { usage } = await import('./usage.ts')
         return await usage(json ? { ...options, format: 'json' } : options, source, io)
+      }),
+    )
+}
+
+function addPrices(program: Command, { io, action }: Verbs): void {
+  const prices = program.command('prices').description('what models cost, and which row of which file says so')
+  prices
+    .command('check')
+    .description('the targets of routes whose price is not known; exit 1 when there are any')
+    .option('--json', 'as JSON')
+    .action(
+      action<{ json?: boolean }>(async ({ config, json = false }) => {
+        const { checkPrices } = await import('./prices.ts')
+        return await checkPrices({ config: configPath(config, io), json }, io)
+      }),
+    )
+  prices
+    .command('show <provider-type> <model>')
+    .description(
+      'what a model is charged; the type of its provider is openai, anthropic, ... or the profile of an OpenAI-shaped one',
+    )
+    .option('--region <region>', 'where it runs')
+    .option('--tier <tier>', 'the service tier: priority, flex or batch')
+    .option('--provider <id>', 'the provider in tollgate.json whose discounts apply')
+    .action(
+      action<ShowPricesOptions>(async (options, [type = '', model = '']) => {
+        const { showPrices } = await import('./prices.ts')
+        return await showPrices({ config: configPath(options.config, io), type, model }, options, io)
       }),
     )
 }

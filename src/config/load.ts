@@ -11,6 +11,7 @@ import type { Issuer } from './identity.ts'
 import { ApiKeys, Revocations } from './identity.ts'
 import type { Environment } from './interpolate.ts'
 import type { Problem } from './problem.ts'
+import { readPriceFiles } from './price-files.ts'
 import type { FileReading, Located } from './read-file.ts'
 import { readConfigFile } from './read-file.ts'
 import { Id } from './reference.ts'
@@ -24,8 +25,13 @@ export interface ConfigFiles {
   /** Absolute path of tollgate.json. */
   readonly configFile: string
   /** Folders and files that were looked at, absolute; what a watcher watches. */
-  readonly sources: { readonly servers: string; readonly catalogs: string; readonly revocations: string }
-  /** Absent when tollgate.json is unusable. */
+  readonly sources: {
+    readonly servers: string
+    readonly catalogs: string
+    readonly revocations: string
+    readonly prices: readonly string[]
+  }
+  /** Absent when tollgate.json is unusable, or one of its price files. */
   readonly gateway: Located<Gateway> | undefined
   readonly servers: ReadonlyMap<string, Located<Server>>
   /** Servers whose file is bad, and why. */
@@ -75,18 +81,21 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     const written = valueAt(gateway?.value ?? reading.raw, keys)
     return resolve(work.folder, typeof written === 'string' ? written : otherwise)
   }
+  const json = gateway?.value ?? reading.raw
+  const priceFiles = textsOf(json, 'prices')
   const sources = {
     servers: sourceOf(['servers'], 'servers'),
     catalogs: sourceOf(['catalogs'], 'catalogs'),
     revocations: sourceOf(['identity', 'revocations'], 'revocations.json'),
+    prices: priceFiles.map((file) => resolve(work.folder, file)),
   }
   const servers = await readServers(work, sources.servers)
-  const json = gateway?.value ?? reading.raw
   const catalogs = await readCatalogs(work, sources.catalogs, {
     servers: [...servers.good.keys(), ...servers.bad.keys()].toSorted(),
     ...(json === undefined ? {} : { routes: keysOf(json, 'routes'), guards: keysOf(json, 'guards') }),
   })
   const revocations = await readRevocations(work, sources.revocations)
+  const prices = (await readPriceFiles(work.folder, priceFiles)).flatMap(({ problems }) => problems)
   const callers =
     gateway === undefined
       ? []
@@ -95,7 +104,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     folder: work.folder,
     configFile: path,
     sources,
-    gateway: callers.length === 0 ? gateway : undefined,
+    gateway: callers.length + prices.length === 0 ? gateway : undefined,
     servers: servers.good,
     quarantined: servers.bad,
     catalogs: catalogs.good,
@@ -106,6 +115,7 @@ export async function loadConfig(configFile: string, deps: LoadDeps): Promise<Co
     problems: [
       ...reading.problems,
       ...callers,
+      ...prices,
       ...servers.problems,
       ...catalogs.problems,
       ...(revocations.absent ? [] : revocations.problems),
@@ -171,6 +181,11 @@ function readServers(work: Work, folder: string): Promise<Folder<Server>> {
 function keysOf(value: unknown, key: string): string[] {
   const member = memberOf(value, key)
   return typeof member === 'object' && member !== null ? Object.keys(member) : []
+}
+
+function textsOf(value: unknown, key: string): string[] {
+  const member = memberOf(value, key)
+  return Array.isArray(member) ? member.filter((one): one is string => typeof one === 'string' && one !== '') : []
 }
 
 function readCatalogs(work: Work, folder: string, known: Omit<CatalogContext, 'compile'>): Promise<Folder<Catalog>> {

@@ -34,17 +34,25 @@ const PriceRow = z.strictObject({
     .date()
     .default('1970-01-01')
     .meta({ description: 'First day (UTC) on which it holds; the newest that holds wins.' }),
-  usdPerMillion: Rates,
+  usdPerMillion: Rates.meta({ description: 'Dollars per million tokens, as decimal text; null: no price is published.' }),
   steps: z
-    .array(z.strictObject({ aboveInputTokens: z.int().min(1), usdPerMillion: Rates }))
+    .array(
+      z.strictObject({
+        aboveInputTokens: z.int().min(1).meta({ description: 'Input tokens, cached or not, past which it applies.' }),
+        usdPerMillion: Rates.meta({ description: 'All prices of the step; nothing is taken from the row.' }),
+      }),
+    )
     .default([])
     .meta({ description: 'Once input crosses a step, all of the request has the prices of the step.' }),
-  perRequestUsd: Usd.optional(),
+  perRequestUsd: Usd.optional().meta({ description: 'Dollars for each request besides its tokens.' }),
   serverToolsUsd: z.record(z.string(), Usd).default({}).meta({ description: 'Per call of a tool that runs at the provider.' }),
-  contextTokens: z.int().min(1).optional(),
-  maxOutputTokens: z.int().min(1).optional(),
-  mode: z.string().optional(),
-  capabilities: z.array(z.string()).default([]),
+  contextTokens: z.int().min(1).optional().meta({ description: 'Size of the context window.' }),
+  maxOutputTokens: z.int().min(1).optional().meta({ description: 'Most tokens of one answer; bounds what a budget sets aside.' }),
+  mode: z.string().optional().meta({ description: 'chat, embedding and the like; told to callers that list models.' }),
+  capabilities: z
+    .array(z.string())
+    .default([])
+    .meta({ description: 'vision, tools, reasoning and the like; told to callers that list models.' }),
 })
 export type PriceRow = z.infer<typeof PriceRow>
 
@@ -53,12 +61,12 @@ export const PriceFile = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1).max(64).meta({ description: 'Stands in the ledger beside every price taken from here.' }),
   source: z.string().optional().meta({ description: 'Where the prices come from.' }),
-  prices: z.array(PriceRow).default([]),
+  prices: z.array(PriceRow).default([]).meta({ description: 'A row per model, region, tier and first day.' }),
   discounts: z
     .array(
       z.strictObject({
         provider: Glob.meta({ description: 'Id of the provider in tollgate.json, by glob.' }),
-        model: Glob.default('*'),
+        model: Glob.default('*').meta({ description: 'Name of the model, by glob.' }),
         percent: z.number().min(0).max(100).meta({ description: 'Taken off, with at most two decimals.' }),
       }),
     )

@@ -24,8 +24,8 @@ function filesIn(document: string): [string, string][] {
 describe('files shown in documents', () => {
   it('README: the catalog is valid beside the bundled servers, and the slip is reported as shown', async () => {
     await using folder = await temporaryFolder()
-    for (const path of ['tollgate.json', 'servers']) cpSync(join(root, path), join(folder.path, path), { recursive: true })
-    mkdirSync(join(folder.path, 'catalogs'))
+    for (const path of ['tollgate.json', 'servers', 'catalogs/prices'])
+      cpSync(join(root, path), join(folder.path, path), { recursive: true })
     const [[path, text] = ['', '']] = filesIn('README.md')
     writeFileSync(join(folder.path, path), text)
 
