@@ -37,7 +37,7 @@ export async function startNginx(folder: string, port: number, upstreamPort: num
   writeFileSync(
     join(home, 'conf'),
     `daemon off; master_process off; pid ${home}/pid; error_log ${home}/err;
-events { worker_connections 1024; multi_accept on; }
+events { worker_connections 8192; multi_accept on; }
 http { access_log off; ${paths} keepalive_requests 10000000; tcp_nodelay on;
  upstream u { server 127.0.0.1:${upstreamPort}; keepalive 512; keepalive_requests 10000000; }
  server { listen 127.0.0.1:${port}; location / { ${proxy} } } }
