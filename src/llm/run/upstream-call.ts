@@ -35,6 +35,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #startedAt: number
   #controller: Dispatcher.DispatchController | undefined
   #timer: NodeJS.Timeout | undefined
+  /** When the timer fires. */
+  #armedFor = Infinity
   #lastAt: number
   #hasContent = false
   #hasHead = false
@@ -59,7 +61,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   /** The first content arrived: from here on the idle clock runs. */
   content(): void {
+    if (this.#hasContent) return
     this.#hasContent = true
+    this.#arm()
   }
 
   /** Gives the request up; the listener hears nothing more. */
@@ -82,6 +86,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#paused = true
     this.#lastAt = this.#request.monotonic()
     this.#controller?.pause()
+    this.#arm()
   }
 
   resume(): void {
@@ -89,13 +94,18 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#paused = false
     this.#lastAt = this.#request.monotonic()
     this.#controller?.resume()
+    this.#arm()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#done) return void controller.abort(new Error('given up'))
+    if (this.#done) {
+      controller.abort(new Error('given up'))
+      return
+    }
     this.sent = true
     this.#lastAt = this.#request.monotonic()
+    this.#arm()
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
@@ -132,18 +142,22 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#listener.failed(failure)
   }
 
-  /** One timer for all clocks, set anew only when it fires. */
+  /** One timer for all clocks, set anew when it fires or when another clock than the one it was set for ends earlier. */
   #arm(): void {
     if (this.#done) return
     const { at } = this.#next()
+    if (at >= this.#armedFor) return
+    clearTimeout(this.#timer)
+    this.#armedFor = at
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - this.#request.monotonic()))
   }
 
   #tick(): void {
+    this.#armedFor = Infinity
     const { at, failure } = this.#next()
     if (this.#request.monotonic() < at) return this.#arm()
-    this.#controller?.abort(new Error(failure.message))
-    this.#fail(failure)
+    this.abort() // hears of itself at once, so the listener is told only now
+    this.#listener.failed(failure)
   }
 
   #next(): { readonly at: number; readonly failure: Failure } {
