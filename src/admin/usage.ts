@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express'
 import { GatewayError } from '../core/errors.ts'
 import type { Ledger } from '../metering/contract.ts'
 import { parseUsageQuery, renderUsage } from '../metering/usage-format.ts'
+import { answerUsage } from '../metering/usage-runs.ts'
 
 /** What the usage routes borrow. */
 export interface UsageDeps {
@@ -11,7 +12,7 @@ export interface UsageDeps {
 
 const FORMATS = ['json', 'csv', 'table'] as const
 
-/** `GET /admin/v1/usage?by=team,server&from=7d&format=csv`: grouped calls, errors, latency, bytes and money. */
+/** `GET /admin/v1/usage?by=team,server&from=7d&format=csv`: grouped calls, errors, latency, bytes, tokens and money. */
 export function usageRoute(deps: UsageDeps): RequestHandler {
   return async (request, response) => {
     const params = new URL(request.originalUrl, 'http://gateway.invalid').searchParams
@@ -19,7 +20,7 @@ export function usageRoute(deps: UsageDeps): RequestHandler {
     if (format === undefined) throw new GatewayError('invalid_request', `format must be one of ${FORMATS.join(', ')}`)
     params.delete('format')
     const query = parseUsageQuery(params, deps.now())
-    const { contentType, body } = renderUsage(await deps.ledger.query(query), query, format)
+    const { contentType, body } = renderUsage(await answerUsage(deps.ledger, query), query, format)
     response.set('content-type', contentType).send(body)
   }
 }

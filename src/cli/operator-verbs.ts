@@ -49,10 +49,10 @@ function addExplain(program: Command, { io, lent, action }: Verbs): void {
 function addUsage(program: Command, { io, lent, action }: Verbs): void {
   program
     .command('usage')
-    .description('who called what: calls, errors, latency, bytes and cost')
+    .description('who called what: calls, errors, latency, bytes, tokens and cost; by session, every run with its entries')
     .option(
       '--by <dimensions>',
-      'group by these, separated by commas: team, project, agent, user, session, server, tool, ... (default: team,server)',
+      'group by these, separated by commas: team, project, agent, user, session, server, tool, provider, model, ... (default: team,server)',
     )
     .option('--since <time>', 'RFC 3339, a date, or a span such as 7d')
     .option('--until <time>', 'the end of the range (default: now)')

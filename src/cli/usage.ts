@@ -1,7 +1,8 @@
 import { request } from 'undici'
 import { GatewayError } from '../core/errors.ts'
-import { queryLedgerFiles } from '../metering/ledger-files.ts'
+import { readLedgerFiles } from '../metering/ledger-files.ts'
 import { parseUsageQuery, renderUsage, type UsageFormat } from '../metering/usage-format.ts'
+import { answerUsage } from '../metering/usage-runs.ts'
 import { EXIT, type CliIo } from './io.ts'
 
 /** Options of `tollgate usage`. */
@@ -27,7 +28,7 @@ export interface UsageSource {
 
 const TIMEOUT_MS = 60_000
 
-/** `tollgate usage`: who called what, how often, how fast and for how much. Asks the running gateway, else reads the files it left. */
+/** `tollgate usage`: who called what, how often, how fast and for how much; by session every run with its entries. Asks the running gateway, else reads the files it left. */
 export async function usage(options: UsageOptions, source: UsageSource, io: CliIo): Promise<number> {
   try {
     const params = toParams(options)
@@ -40,7 +41,8 @@ export async function usage(options: UsageOptions, source: UsageSource, io: CliI
         `tollgate: read from ${source.stateFolder}${options.offline === true ? '' : ', because no gateway answers at '.concat(source.adminUrl)}\n`,
       )
     }
-    io.out(answer ?? renderUsage(await queryLedgerFiles(source.stateFolder, query), query, format).body)
+    const read = () => readLedgerFiles(source.stateFolder, (ledger) => answerUsage(ledger, query))
+    io.out(answer ?? renderUsage(await read(), query, format).body)
     return EXIT.ok
   } catch (error) {
     io.err(`tollgate: ${error instanceof Error ? error.message : String(error)}\n`)

@@ -3,23 +3,27 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import { migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqlite.ts'
-import type { UsageQuery, UsageRow } from './contract.ts'
+import type { Ledger } from './contract.ts'
 import { listSegments, readSegment, segmentPath } from './journal-reader.ts'
 import { INSERT_ENTRY, insertRow, readPosition } from './ledger-index.ts'
 import { LEDGER_STEPS } from './ledger-schema.ts'
-import { type LedgerDatabase, queryUsage } from './usage-query.ts'
+import { type LedgerDatabase, queryEntries, queryUsage } from './usage-query.ts'
 
 /**
- * Answers a question from the files of a ledger without writing to them: the index as it is, plus the part of the journal that is not in it
+ * Answers questions from the files of a ledger without writing to them: the index as it is, plus the part of the journal that is not in it
  * yet, which is read into a temporary table. For a gateway that is not running; beside a running one it may be a moment behind.
  */
-export async function queryLedgerFiles(stateFolder: string, query: UsageQuery): Promise<UsageRow[]> {
+export async function readLedgerFiles<T>(
+  stateFolder: string,
+  ask: (ledger: Pick<Ledger, 'query' | 'entries'>) => Promise<T>,
+): Promise<T> {
   const directory = join(stateFolder, 'ledger')
   if (!existsSync(directory)) throw new Error(`${directory}: there is no ledger; a gateway makes it when it first starts`)
   const database = openIndex(join(directory, 'ledger.db'))
   try {
     readTail(database, directory)
-    return await queryUsage(new Kysely<LedgerDatabase>({ dialect: sqliteDialect(database) }), query)
+    const kysely = new Kysely<LedgerDatabase>({ dialect: sqliteDialect(database) })
+    return await ask({ query: (query) => queryUsage(kysely, query), entries: (query) => queryEntries(kysely, query) })
   } finally {
     database.close()
   }

@@ -55,7 +55,7 @@ async function filled(directory: string): Promise<JournalLedger> {
 }
 
 const ROWS =
-  'team,calls,errors,denied,p50_ms,p95_ms,p99_ms,avg_ms,avg_upstream_ms,request_bytes,response_bytes,usd,unpriced_calls\r\nresearch,2,1,0,10,30,30,20,12,200,400,0.004,0\r\noperations,1,0,0,12.5,12.5,12.5,12.5,12,100,200,0,1\r\n'
+  'team,calls,errors,denied,p50_ms,p95_ms,p99_ms,avg_ms,avg_upstream_ms,request_bytes,response_bytes,tokens_in,tokens_cached,tokens_out,estimated_calls,usd,unpriced_calls\r\nresearch,2,1,0,10,30,30,20,12,200,400,0,0,0,0,0.004,0\r\noperations,1,0,0,12.5,12.5,12.5,12.5,12,100,200,0,0,0,0,0,1\r\n'
 
 test('a ledger whose gateway was stopped is read from its index', async () => {
   const directory = folder()
@@ -82,7 +82,7 @@ test('a ledger whose gateway was killed is read from index and journal, without 
     await usage({ by: 'team', format: 'csv', where: ['team=operations'], since: '24h', offline: true }, nobody(copy), io),
   ).toBe(0)
 
-  expect(said.out.split('\r\n')[1]).toBe('operations,2,0,0,12.5,12.5,12.5,12.5,12,200,400,0,2')
+  expect(said.out.split('\r\n')[1]).toBe('operations,2,0,0,12.5,12.5,12.5,12.5,12,200,400,0,0,0,0,0,2')
   const reopened = await createLedger({
     directory: copy,
     durability: 'process',
@@ -144,4 +144,106 @@ test.each([
 
   expect(await usage(options, nobody(folder()), io)).toBe(code)
   expect(said.err).toMatch(words)
+})
+
+const MODEL = {
+  kind: 'model',
+  method: 'chat/completions',
+  server: null,
+  target: 'fast',
+  provider: 'openai',
+  model: 'gpt-5-mini',
+  region: 'eu',
+  usageSource: 'provider',
+  inputTokens: 900,
+  cacheReadTokens: 300,
+  outputTokens: 80,
+  reasoningTokens: 5,
+  nanoUsd: 402_500,
+} as const
+
+/** A run of two model calls with a tool call between them, a retry included, and an older run of somebody else with the same name. */
+async function withRuns(directory: string): Promise<void> {
+  const ledger = await createLedger({ directory, durability: 'process', report: () => undefined, now: () => performance.now() })
+  await Promise.all([
+    ledger.record(
+      entry({
+        id: 'id-1',
+        at: AT,
+        ...MODEL,
+        status: 'retried',
+        error: 'upstream_limited',
+        nanoUsd: 0,
+        inputTokens: null,
+        cacheReadTokens: null,
+        outputTokens: null,
+        reasoningTokens: null,
+        usageSource: null,
+      }),
+    ),
+    ledger.record(entry({ id: 'id-1', attempt: 2, at: AT + 20, ...MODEL, provider: 'azure', region: null })),
+    ledger.record(entry({ id: 'id-2', at: AT + 1_000, nanoUsd: null })),
+    ledger.record(entry({ id: 'id-3', at: AT + 2_000, ...MODEL, usageSource: 'estimated', nanoUsd: null })),
+    ledger.record(entry({ id: 'id-0', at: AT - 60_000, subject: 'subject-2' })),
+  ])
+  await ledger.close()
+}
+
+test('by session every run is told, newest first, with its entries in order', async () => {
+  const directory = folder()
+  await withRuns(directory)
+  const { io, said } = terminal()
+
+  expect(await usage({ by: 'session', offline: true }, nobody(directory), io)).toBe(0)
+
+  expect(said.out).toBe(`run session-1 of subject-1 at https://issuer.example
+4 entries, 1 failed, 2400 tokens in (600 cached), 170 out, 0.0004025 USD, 2 unpriced, 1 estimated
+time                      kind   target        served by             status                    tokens in  cached  tokens out                 USD    ms
+2026-11-20T10:00:00.000Z  model  fast          openai/gpt-5-mini@eu  retried upstream_limited          -       -           -                   0  12.5
+2026-11-20T10:00:00.020Z  model  fast          azure/gpt-5-mini      ok, attempt 2                  1200     300          85           0.0004025  12.5
+2026-11-20T10:00:01.000Z  tool   search_notes  notes                 ok                                -       -           -            unpriced  12.5
+2026-11-20T10:00:02.000Z  model  fast          openai/gpt-5-mini@eu  ok                             1200     300          85  unpriced estimated  12.5
+
+run session-1 of subject-2 at https://issuer.example
+1 entry, 0.002 USD
+time                      kind  target        served by  status  tokens in  cached  tokens out    USD    ms
+2026-11-20T09:59:00.000Z  tool  search_notes  notes      ok              -       -           -  0.002  12.5
+`)
+})
+
+test('JSON has the runs beside the rows, CSV one line for each run with its tokens', async () => {
+  const directory = folder()
+  await withRuns(directory)
+  const [json, csv] = [terminal(), terminal()]
+
+  expect(await usage({ by: 'session', format: 'json', offline: true }, nobody(directory), json.io)).toBe(0)
+  expect(await usage({ by: 'session', format: 'csv', offline: true }, nobody(directory), csv.io)).toBe(0)
+
+  const { rows, runs } = JSON.parse(json.said.out)
+  expect(rows).toHaveLength(2)
+  expect(runs).toMatchObject([
+    {
+      group: { subject: 'subject-1', session: 'session-1' },
+      leftOut: 0,
+      entries: [{ attempt: 1 }, { attempt: 2 }, { id: 'id-2' }, { id: 'id-3' }],
+    },
+    { group: { subject: 'subject-2' }, leftOut: 0, entries: [{ id: 'id-0' }] },
+  ])
+  expect(csv.said.out).toBe(
+    'issuer,subject,session,calls,errors,denied,p50_ms,p95_ms,p99_ms,avg_ms,avg_upstream_ms,request_bytes,response_bytes,tokens_in,tokens_cached,tokens_out,estimated_calls,usd,unpriced_calls\r\nhttps://issuer.example,subject-1,session-1,4,1,0,12.5,12.5,12.5,12.5,12,400,800,2400,600,170,1,0.0004025,2\r\nhttps://issuer.example,subject-2,session-1,1,0,0,12.5,12.5,12.5,12.5,12,100,200,0,0,0,0,0.002,0\r\n',
+  )
+})
+
+test('tables of other questions have token columns when there are tokens', async () => {
+  const directory = folder()
+  await withRuns(directory)
+  const { io, said } = terminal()
+
+  expect(await usage({ by: 'model', offline: true }, nobody(directory), io)).toBe(0)
+
+  expect(said.out)
+    .toBe(`model       calls  errors  denied  p50 ms  p95 ms  p99 ms  avg ms  upstream ms  bytes in  bytes out  tokens in  cached  tokens out  estimated        USD  unpriced
+gpt-5-mini      3       1       0    12.5    12.5    12.5    12.5           12       300        600       2400     600         170          1  0.0004025         1
+-               2       0       0    12.5    12.5    12.5    12.5           12       200        400          0       0           0          0      0.002         1
+`)
 })

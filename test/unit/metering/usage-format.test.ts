@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { GatewayError } from '../../../src/core/errors.ts'
 import type { UsageQuery, UsageRow } from '../../../src/metering/contract.ts'
-import { parseTime, parseUsageQuery, renderUsage, toUsd } from '../../../src/metering/usage-format.ts'
+import { toUsd } from '../../../src/metering/usage-cells.ts'
+import { parseTime, parseUsageQuery, renderUsage } from '../../../src/metering/usage-format.ts'
 
 const NOW = new Date('2026-11-20T12:00:00Z')
 const parse = (text: string) => parseUsageQuery(new URLSearchParams(text), NOW)
@@ -87,7 +88,7 @@ const row = (team: string | null, fields: Partial<UsageRow> = {}): UsageRow => (
 const query: UsageQuery = { from: 0, to: NOW.getTime(), by: ['team'], where: {} }
 
 test('a table is aligned and names its units', () => {
-  const { contentType, body } = renderUsage([row('research'), row(null, { calls: 7 })], query, 'table')
+  const { contentType, body } = renderUsage({ rows: [row('research'), row(null, { calls: 7 })] }, query, 'table')
 
   expect(contentType).toBe('text/plain; charset=utf-8')
   expect(body).toBe(
@@ -101,7 +102,7 @@ test('a table is aligned and names its units', () => {
 })
 
 test('a table does not carry out what a name says to a terminal', () => {
-  const { body } = renderUsage([row('\u001B[2J\u202Eevil\r\n')], query, 'table')
+  const { body } = renderUsage({ rows: [row('\u001B[2J\u202Eevil\r\n')] }, query, 'table')
 
   expect(['\u001B', '\r', '\u202E'].filter((character) => body.includes(character))).toEqual([])
   expect(body.split('\n').length).toBe(3)
@@ -120,17 +121,17 @@ describe('CSV', () => {
     ['a formula behind a tab', '\t=1', '"\'\t=1"'],
     ['nobody', null, ''],
   ])('a name that is %s', (_name, team, cell) => {
-    const { body, contentType } = renderUsage([row(team)], query, 'csv')
+    const { body, contentType } = renderUsage({ rows: [row(team)] }, query, 'csv')
 
     expect(contentType).toBe('text/csv; charset=utf-8; header=present')
     expect(body).toBe(
-      `team,calls,errors,denied,p50_ms,p95_ms,p99_ms,avg_ms,avg_upstream_ms,request_bytes,response_bytes,usd,unpriced_calls\r\n${cell},1200,3,0,12.35,40,80.1,15,14.5,1000,20000,2.4,0\r\n`,
+      `team,calls,errors,denied,p50_ms,p95_ms,p99_ms,avg_ms,avg_upstream_ms,request_bytes,response_bytes,tokens_in,tokens_cached,tokens_out,estimated_calls,usd,unpriced_calls\r\n${cell},1200,3,0,12.35,40,80.1,15,14.5,1000,20000,0,0,0,0,2.4,0\r\n`,
     )
   })
 })
 
 test('JSON carries the question and the rows as they are', () => {
-  const { contentType, body } = renderUsage([row('a')], query, 'json')
+  const { contentType, body } = renderUsage({ rows: [row('a')] }, query, 'json')
 
   expect(contentType).toBe('application/json; charset=utf-8')
   expect(JSON.parse(body)).toEqual({
