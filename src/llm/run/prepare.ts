@@ -9,6 +9,7 @@ import type { LiveProvider } from '../provider-set.ts'
 import { membersOf, type ModelRequest, withDefaults } from '../request.ts'
 import { hasPackedSignature } from '../signature.ts'
 import type { DecodeContext, TargetProfile } from '../wire.ts'
+import { shownNames } from './shown-names.ts'
 import type { ModelVisit } from './visit.ts'
 
 /** A request written for one target, or why it cannot be. */
@@ -48,8 +49,8 @@ export function prepare(options: PrepareOptions): Preparation | Promise<Preparat
   if (live === undefined) return unfit('the provider is not configured')
   try {
     return write(options, live)
-  } catch (thrown) {
-    return refused(thrown)
+  } catch (error) {
+    return refused(error)
   }
 }
 
@@ -62,7 +63,8 @@ function write(options: PrepareOptions, live: LiveProvider): Preparation | Promi
   const lost = wire === request.door.dialect.name || request.door.dialect.name !== 'responses' ? [] : needsSameWire(request.json)
   if (lost.length > 0) return cannotSay(lost)
   const call = toCall(options, live, request, wire)
-  const written = provider.toProvider(call)
+  const said = provider.toProvider(call)
+  const written = said.dropped.length === 0 ? said : { ...said, dropped: shownNames(said.dropped) }
   if (visit.strict && written.dropped.length > 0) return cannotSay(written.dropped)
   const unsigned = { 'accept-encoding': 'identity', ...live.config.headers, ...written.headers }
   const ready = (credential: Readonly<Record<string, string>>): Prepared => ({
@@ -125,6 +127,8 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
     ...(provider.quirks === undefined ? {} : { quirks: provider.quirks }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
   }
+  // Scanned also where the body is written anew: a name given twice is refused whoever answers.
+  const members = membersOf(request)
   const isSame = wire === request.door.dialect.name && !options.guarded && !hasPackedSignature(request.bytes)
   return {
     operation: request.door.operation,
@@ -132,7 +136,7 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
     target: profile,
     ...(target.region === undefined ? {} : { region: target.region }),
     stream: request.stream,
-    body: isSame ? sameBody(request) : otherBody(visit, request, wire, profile.family),
+    body: isSame ? { kind: 'same', bytes: request.bytes, members } : otherBody(visit, request, wire, profile.family),
     passed: wire === request.door.dialect.name ? visit.passed : {},
   }
 }
