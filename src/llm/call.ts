@@ -14,7 +14,9 @@ import { createLens } from '../pipeline/words.ts'
 import { answerHeaders, passedHeaders } from './answer-headers.ts'
 import { conditionFacts } from './conditions.ts'
 import type { LlmDeps, LlmHttpRequest } from './contract.ts'
+import { countHere, needsOwnCount } from './count-tokens.ts'
 import { decodeMessagesCount } from './dialects/messages.ts'
+import { answerFacts, countBody, endError } from './endings.ts'
 import { toDialectError } from './errors.ts'
 import { estimateOf } from './estimate-of.ts'
 import { newId } from './ids.ts'
@@ -87,6 +89,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     this.#view = this.#snapshot.view(eligible)
     this.#exchange = this.#toExchange()
     responder.signal.addEventListener('abort', () => this.controller.abort(), { once: true })
+    if (responder.signal.aborted) this.controller.abort()
   }
 
   get identity(): Identity {
@@ -100,7 +103,8 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     } catch (error) {
       return this.#failed(error)
     }
-    if (answer.kind === 'abandoned') return
+    if (answer.kind === 'abandoned') return this.#failed(this.controller.signal.reason)
+    if (answer.kind === 'counted') return this.#sendCount(answer.inputTokens)
     if (answer.kind === 'whole') return this.#sendWhole(answer)
     this.#endStream(answer)
   }
@@ -122,6 +126,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   }
 
   estimate({ item }: Decision): Estimate {
+    if (this.#request.door.operation === 'count_tokens') return { tokens: 0, nanoUsd: 0 } // providers count for nothing
     return estimateOf(this.#parts.deps.prices, this.#request, item)
   }
 
@@ -157,20 +162,17 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       request: this.#conditions(),
       operation: visit.request.door.operation,
       dialect: visit.request.door.dialect.name,
-      budgeted: deps.prices.isBudgeted(visit.item, this.#snapshot),
+      budgeted: visit.request.door.operation !== 'count_tokens' && deps.prices.isBudgeted(visit.item, this.#snapshot),
       now: deps.now().getTime(),
     })
     const targets = plan.targets.map((target) => concreteTarget(target, visit.item, this.target))
+    if (needsOwnCount(visit.request.door.operation, plan))
+      return { kind: 'counted', inputTokens: await countHere(visit.request.json, (text) => deps.countTokens(text)) }
     return await run({ deps, signatures }, visit, { ...plan, targets }, road)
   }
 
   facts(answer: ModelAnswer): AnswerFacts {
-    const attempt = answer.facts
-    const bytes = answer.kind === 'whole' ? (answer.whole.bytes?.length ?? attempt.bytes) : attempt.bytes
-    if (answer.kind === 'abandoned') return { status: 'abandoned', error: 'abandoned', bytes, attempt }
-    if (answer.kind === 'whole' || answer.end.kind === 'complete') return { status: 'ok', bytes, attempt }
-    if (answer.end.kind === 'blocked') return { status: 'blocked', error: 'guard_blocked', bytes, attempt }
-    return { status: 'cut', error: `upstream_cut:${answer.end.failure.kind}`, bytes, attempt }
+    return answerFacts({ answer, reason: this.controller.signal.reason, committed: this.#visitOf().delivery.committed })
   }
 
   responseText(answer: ModelAnswer): TextLens | undefined {
@@ -209,15 +211,12 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
 
   #failed(error: unknown): void {
     const visit = this.#visit
-    if (visit?.delivery.committed === true) {
-      const { dialect } = this.#request.door
-      visit.delivery.fail(visit.sink?.failFrame(toDialectError(error, dialect.name), this.#exchange.id) ?? '')
-      return
-    }
     const { signal } = this.controller
     const reason: unknown = signal.aborted ? signal.reason : error
     if (signal.aborted && !(reason instanceof GatewayError)) return // nobody is there any more
-    throw reason
+    if (visit?.delivery.committed !== true) throw reason
+    const { dialect } = this.#request.door
+    visit.delivery.fail(visit.sink?.failFrame(toDialectError(reason, dialect.name), this.#exchange.id) ?? '')
   }
 
   #sendWhole(answer: Extract<ModelAnswer, { kind: 'whole' }>): void {
@@ -226,13 +225,15 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     this.#responder.send(200, { 'content-type': 'application/json', ...this.#headers(answer.facts.dropped, 0) }, body)
   }
 
+  #sendCount(inputTokens: number): void {
+    const headers = { 'content-type': 'application/json', 'x-tollgate-estimated': 'true', ...this.#headers([], 0) }
+    this.#responder.send(200, headers, countBody(inputTokens))
+  }
+
   #endStream({ end, sink }: Extract<ModelAnswer, { kind: 'streamed' }>): void {
     const { delivery } = this.#visitOf()
     if (end.kind === 'complete') return delivery.finish()
-    const error =
-      end.kind === 'blocked'
-        ? new GatewayError('guard_blocked', `blocked: ${end.reason}`)
-        : new GatewayError('upstream_cut', 'the provider broke off in the middle of the answer')
+    const error = endError(end)
     if (!delivery.committed) throw error
     delivery.fail(sink.failFrame(toDialectError(error, this.#request.door.dialect.name), this.#exchange.id))
   }

@@ -59,7 +59,11 @@ export function refuse(request: LlmHttpRequest, responder: Responder, thrown: un
   const dialect = dialectOf(request.path, request.headers)
   const error = toDialectError(thrown, dialect.name)
   const retryAfter = thrown instanceof GatewayError ? thrown.retryAfterSeconds : undefined
-  const headers = { ...headersOf(request), ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }) }
+  const headers = {
+    ...headersOf(request),
+    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+    ...(error.status === 405 ? { allow: doorOf(request.path) === undefined ? 'GET' : 'POST' } : {}),
+  }
   responder.send(error.status, headers, JSON.stringify(dialect.errorBody(error, request.exchangeId)))
 }
 

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Clocks } from '../../core/snapshot.ts'
+import { GatewayError } from '../../core/errors.ts'
 import type { Failure } from '../middle.ts'
 import type { Prepared } from './prepare.ts'
 import type { StreamEnd, StreamSink } from './sink.ts'
@@ -25,6 +26,8 @@ export interface AttemptOptions {
 export interface SinkHooks {
   /** The first content arrived. */
   onContent(): void
+  /** The provider began to speak, although a guard still holds what it says. */
+  onWords(): void
   /** The caller reads too slowly. */
   onFull(): void
 }
@@ -56,6 +59,7 @@ export function startAttempt(options: AttemptOptions): Attempt {
 }
 
 const MAX_ERROR_BYTES = 65_536
+const UNJUDGED: StreamEnd = { kind: 'cut', failure: { kind: 'invalid', message: 'the answer could not be judged' } }
 
 class RunningAttempt implements Attempt, UpstreamListener {
   readonly done: Promise<AttemptEnd>
@@ -66,7 +70,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
   #status = 0
   #headers: Readonly<Record<string, string>> = {}
   #limit = 0
-  #chunks: Buffer[] = []
+  readonly #chunks: Buffer[] = []
   #bytes = 0
   #settled = false
   #hungUp = false
@@ -118,7 +122,11 @@ class RunningAttempt implements Attempt, UpstreamListener {
     this.#limit = isGood ? this.#options.maxAnswerBytes : MAX_ERROR_BYTES
     if (!isGood || this.#options.toSink === undefined) return
     if (!isEventStream(headers) || encodingOf(headers) !== 'identity') return // read whole: it says what it is in its body
-    this.sink = this.#options.toSink({ onContent: () => this.#content(), onFull: () => this.#full() })
+    this.sink = this.#options.toSink({
+      onContent: () => this.#content(),
+      onWords: () => this.#call.content(),
+      onFull: () => this.#full(),
+    })
   }
 
   data(chunk: Buffer): void {
@@ -135,7 +143,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
 
   failed(failure: Failure): void {
     if (this.firstContentMs === undefined || this.sink === undefined) return this.#settle({ kind: 'failed', failure })
-    this.#settle({ kind: 'streamed', end: { kind: 'cut', failure } })
+    const end = { kind: 'cut', failure } as const
+    this.#settle({ kind: 'streamed', end: this.#isFull ? { ...end, byCaller: true } : end })
   }
 
   #settle(end: AttemptEnd): void {
@@ -149,7 +158,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
   readonly #hangUp = (): void => {
     this.#hungUp = true
     // A provider that bills the whole answer anyway is read on, if the route says so, until it ends or its clocks do.
-    if (this.#options.onHangUp === 'drain' && this.sink !== undefined) return this.drained()
+    const isCallers = !(this.#options.signal.reason instanceof GatewayError)
+    if (isCallers && this.#options.onHangUp === 'drain' && this.sink !== undefined) return this.drained()
     this.#call.abort()
     this.#settle({ kind: 'abandoned' })
   }
@@ -172,7 +182,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
     this.#call.pause()
     pushed.then(
       (end) => this.#judged(end),
-      () => this.#judged({ kind: 'cut', failure: { kind: 'invalid', message: 'the answer could not be judged' } }),
+      () => this.#judged(UNJUDGED),
     )
   }
 
@@ -201,7 +211,11 @@ class RunningAttempt implements Attempt, UpstreamListener {
 
   #closeSink(): void {
     const closed = this.sink?.close()
-    if (closed instanceof Promise) void closed.then((end) => this.#settleStream(end))
+    if (closed instanceof Promise)
+      closed.then(
+        (end) => this.#settleStream(end),
+        () => this.#settleStream(UNJUDGED),
+      )
     else if (closed !== undefined) this.#settleStream(closed)
   }
 
@@ -215,8 +229,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
     this.#call.content()
     this.#bytes += chunk.length
     if (this.#bytes <= this.#limit) return void this.#chunks.push(chunk)
-    if (this.#limit === MAX_ERROR_BYTES) return // enough of an error was read
     this.#call.abort()
+    if (this.#limit === MAX_ERROR_BYTES) return this.#endWhole() // enough of an error was read
     const message = `the answer is larger than ${this.#limit} bytes`
     this.#settle({ kind: 'failed', failure: { kind: 'invalid', message } })
   }

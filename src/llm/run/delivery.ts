@@ -116,7 +116,9 @@ export class Delivery {
   }
 
   #write(frame: string | Buffer): boolean {
+    const stream = this.#stream
+    if (stream === undefined || stream.closed) return true
     this.bytes += typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length
-    return this.#stream?.write(frame) ?? true
+    return stream.write(frame)
   }
 }

@@ -80,7 +80,7 @@ class PassSink implements StreamSink {
 
   /** An arrow, made once per stream and not per chunk. */
   readonly #take = (frame: Buffer): void => {
-    if (this.#end?.kind === 'cut') return
+    if (this.#end !== undefined) return // nothing belongs after the end
     const sighting = this.#options.tap.see(frame)
     if (sighting.kind === 'error') {
       this.#end = { kind: 'cut', failure: sighting.failure ?? CUT }
@@ -93,16 +93,22 @@ class PassSink implements StreamSink {
       this.#options.delivery.hold(frame)
     } else if (sighting.kind === 'content' || sighting.kind === 'finish') this.#add(frame)
     else if (this.#hasContent) this.#run.push(frame)
-    else this.#options.delivery.preamble(frame)
+    else {
+      this.#options.delivery.preamble(frame)
+      if (this.#options.delivery.committed) this.#begin()
+    }
   }
 
   #add(frame: Buffer): void {
-    if (!this.#hasContent) {
-      this.#hasContent = true
-      this.#usageAtContent = this.#options.tap.usage()
-      this.#options.onContent()
-    }
+    if (!this.#hasContent) this.#begin()
     this.#run.push(frame)
+  }
+
+  /** From here on the answer cannot come from another provider. */
+  #begin(): void {
+    this.#hasContent = true
+    this.#usageAtContent = this.#options.tap.usage()
+    this.#options.onContent()
   }
 
   #flush(): void {

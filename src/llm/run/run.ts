@@ -6,7 +6,7 @@ import { failureCode, failureError } from '../errors.ts'
 import { createGate } from '../gate.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 import { createSignatureRecorder, keepsSignatures, type SignatureMemory } from '../signature.ts'
-import { type AttemptEnd, type SinkHooks, startAttempt } from './attempt.ts'
+import { type Attempt, type AttemptEnd, type AttemptOptions, type SinkHooks, startAttempt } from './attempt.ts'
 import { createPassSink } from './pass-sink.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import { factsOf, reportOutcome, type Turn, usageOfFailure, usageOfStream, usageOfWhole } from './settle.ts'
@@ -26,6 +26,8 @@ export type ModelAnswer =
   | { readonly kind: 'whole'; readonly whole: WholeAnswer; readonly facts: AttemptFacts }
   | { readonly kind: 'streamed'; readonly end: StreamEnd; readonly sink: StreamSink; readonly facts: AttemptFacts }
   | { readonly kind: 'abandoned'; readonly facts: AttemptFacts }
+  /** Tokens counted here, since no provider of the model counts. */
+  | { readonly kind: 'counted'; readonly inputTokens: number }
 
 /** Tries the targets of a plan until one answers. Throws the true cause of the last failure. */
 export async function run(parts: RunParts, visit: ModelVisit, plan: RoutePlan, road: Road): Promise<ModelAnswer> {
@@ -92,8 +94,8 @@ class Run {
     if (this.#visit.request.stream) this.#guard = this.#road.guardStream()
     let failed: FailedTurn | undefined
     for (let round = 0; round <= route.retries; round += 1) {
-      if (failed !== undefined && !(await this.#mayFollow(failed, round))) break
-      const turn = await this.#begin(round)
+      if (failed !== undefined && !this.#mayFollow(failed)) break
+      const turn = await this.#begin(round, failed)
       if (turn === undefined) break
       if (failed !== undefined) this.#road.retried(failed.facts, failureCode(failed.failure.kind))
       failed = undefined
@@ -105,13 +107,14 @@ class Run {
     throw this.#error(failed)
   }
 
-  /** Takes the next target that says yes and sends the request to it. Later rounds go on after the target that failed. */
-  async #begin(round: number): Promise<Turn | undefined> {
+  /** Takes the next target that says yes and sends the request to it. Later rounds go on after the target that failed, which comes last. */
+  async #begin(round: number, failed: FailedTurn | undefined): Promise<Turn | undefined> {
     const { deps } = this.#parts
-    const left = this.#plan.targets.filter(({ key }) => !this.#spent.has(key))
-    const from = left.length === 0 ? 0 : round % left.length
-    const ordered = [...left.slice(from), ...left.slice(0, from)]
+    const { targets } = this.#plan
+    const from = targets.findIndex(({ key }) => key === failed?.target.key) + 1
+    const ordered = [...targets.slice(from), ...targets.slice(0, from)].filter(({ key }) => !this.#spent.has(key))
     for (const [index, target] of ordered.entries()) {
+      if (target.key === failed?.target.key && !(await this.#pause(failed.failure, round))) return undefined
       const outcome = deps.router.begin(target, index === ordered.length - 1)
       if (outcome === undefined) continue
       const turn = await this.#send(target, outcome)
@@ -136,7 +139,7 @@ class Run {
     visit.begin(prepared.request.dropped, startedAt)
     const reader = createWholeReader(visit, prepared)
     this.#reader = reader
-    const attempt = startAttempt({
+    const attempt = this.#start(target, {
       prepared,
       clocks: visit.route.clocks,
       deadline: this.#deadline,
@@ -147,8 +150,21 @@ class Run {
       toSink: visit.request.stream ? (hooks) => this.#toSink(prepared, hooks) : undefined,
       check: (json) => reader.check(json),
     })
+    if (attempt === undefined) return undefined
     visit.onDrain = () => attempt.drained()
     return { target, prepared, outcome, at: deps.now().getTime(), startedAt, attempt }
+  }
+
+  /** Not to be sent at all: an address that egress does not allow, for instance. */
+  #start(target: ModelTarget, options: AttemptOptions): Attempt | undefined {
+    try {
+      return startAttempt(options)
+    } catch (cause) {
+      this.#unfit = new GatewayError('upstream_unavailable', `provider "${target.provider}" cannot be reached`, { cause })
+      this.#spent.add(target.key)
+      this.#trail.push({ target: target.key, outcome: 'skipped', reason: 'the request cannot be sent' })
+      return undefined
+    }
   }
 
   #toSink(prepared: Prepared, hooks: SinkHooks): StreamSink {
@@ -168,8 +184,9 @@ class Run {
     const { deps, signatures } = this.#parts
     const { request, delivery, exchange } = this.#visit
     const { dialect } = request.door
-    const recorder =
-      keepsSignatures(dialect.name) ? undefined : createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family)
+    const recorder = keepsSignatures(dialect.name)
+      ? undefined
+      : createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family)
     return createTranslateSink({
       reading,
       decoder: reading.wire.createDecoder(decodeContext),
@@ -209,7 +226,7 @@ class Run {
     const { exchange, request } = this.#visit
     if (whole.parts !== undefined && !keepsSignatures(request.door.dialect.name))
       signatures.remember(exchange.identity.key, whole.parts, turn.prepared.decodeContext.family)
-    const usage = whole.usage ?? (await usageOfWhole(deps, this.#visit, whole))
+    const usage = await usageOfWhole(deps, this.#visit, whole)
     const { reportedModel, serviceTier } = whole
     const facts = factsOf(deps, this.#visit, turn, { usage, bytes: end.body.length, reportedModel, serviceTier, routing })
     return { kind: 'whole', whole, facts }
@@ -227,27 +244,28 @@ class Run {
     return { target, failure, facts: factsOf(deps, this.#visit, turn, { usage, bytes: 0 }) }
   }
 
-  /** Whether another attempt may follow a failure; waits where the same target is asked again. */
-  async #mayFollow({ failure, target }: FailedTurn, round: number): Promise<boolean> {
+  /** Whether another attempt may follow a failure. */
+  #mayFollow({ failure, target }: FailedTurn): boolean {
     const { deps } = this.#parts
     const { exchange, route } = this.#visit
     const others = this.#plan.targets.some(({ key }) => key !== target.key && !this.#spent.has(key))
     if (!RETRIABLE.has(failure.kind) || exchange.signal.aborted || deps.monotonic() >= this.#deadline) return false
-    if (!others && (this.#spent.has(target.key) || failure.shouldRetry === false)) return false
+    if (!others && (this.#spent.has(target.key) || !mayBeAskedAgain(failure))) return false
     if (!deps.router.mayRetry(route)) {
       this.#trail.push({ target: target.key, outcome: 'stopped', reason: 'the retry budget of the route is used up' })
       return false
     }
-    return others || (await this.#pause(failure, round))
+    return true
   }
 
   /** Waits before the same target is asked again: as long as it said, else a little with jitter. False when that is too long. */
-  async #pause({ retryAfterMs }: Failure, round: number): Promise<boolean> {
+  async #pause(failure: Failure, round: number): Promise<boolean> {
     const { deps } = this.#parts
     const { signal } = this.#visit.exchange
+    if (signal.aborted || !mayBeAskedAgain(failure)) return false
     const own = Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS) * (0.5 + deps.random() / 2)
-    const waitMs = retryAfterMs ?? own
-    if (waitMs > LONGEST_PAUSE_MS || deps.monotonic() + waitMs >= this.#deadline) return false
+    const waitMs = failure.retryAfterMs ?? own
+    if (deps.monotonic() + waitMs >= this.#deadline) return false
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, waitMs)
     signal.addEventListener('abort', () => resolve(), { once: true })
@@ -258,18 +276,30 @@ class Run {
 
   #error(failed: FailedTurn | undefined): GatewayError {
     if (failed !== undefined) this.#road.attempted({ ...failed.facts, routing: JSON.stringify(this.#trail) })
-    if (this.#visit.exchange.signal.aborted) return new GatewayError('abandoned', 'the caller went away')
+    const { signal } = this.#visit.exchange
+    if (signal.aborted && signal.reason instanceof GatewayError) return signal.reason
+    if (signal.aborted) return new GatewayError('abandoned', 'the caller went away')
     if (failed !== undefined) return failureError(failed.target.provider, failed.failure)
     if (this.#unfit !== undefined) return this.#unfit
-    const { model } = this.#visit.request
+    const { model, door } = this.#visit.request
     const cause = new Error(this.#trail.map(({ target, reason }) => `${target}: ${reason}`).join('; '))
     if (this.#trail.length > 0 && this.#trail.every(({ reason }) => reason.startsWith('no known price')))
       return new GatewayError('unpriced', `no target of "${model}" has a known price, and a budget applies`, { cause })
+    if (this.#trail.length > 0 && this.#trail.every(({ reason }) => reason === `the provider offers no ${door.operation}`))
+      return new GatewayError('invalid_params', `model "${model}" offers no ${door.operation}`, {
+        cause,
+        details: { param: 'model' },
+      })
     return new GatewayError('upstream_unavailable', `no target of "${model}" can take this request`, {
       cause,
       retryAfterSeconds: 1,
     })
   }
+}
+
+/** The provider does not say otherwise, nor wants to be left alone for longer than a caller would wait. */
+function mayBeAskedAgain({ shouldRetry, retryAfterMs }: Failure): boolean {
+  return shouldRetry !== false && (retryAfterMs ?? 0) <= LONGEST_PAUSE_MS
 }
 
 function wordsOf(end: AttemptEnd): { readonly outcome: string; readonly reason: string } {

@@ -25,7 +25,7 @@ export interface Turn {
 export function reportOutcome({ attempt, outcome }: Turn, end: AttemptEnd): void {
   const firstMs = attempt.firstContentMs ?? 0
   if (end.kind === 'whole' || (end.kind === 'streamed' && end.end.kind === 'complete')) outcome.succeeded(firstMs)
-  else if (end.kind === 'streamed' && end.end.kind === 'cut') outcome.failed(end.end.failure)
+  else if (end.kind === 'streamed' && end.end.kind === 'cut' && end.end.byCaller !== true) outcome.failed(end.end.failure)
   else outcome.neutral()
 }
 
@@ -39,6 +39,7 @@ export async function usageOfStream(
   { attempt }: Turn,
   isComplete: boolean,
 ): Promise<Usage | undefined> {
+  if (isFree(visit)) return undefined
   const seen = attempt.sink?.usage()
   if (seen?.usage !== undefined && isComplete) return seen.usage
   if (!attempt.sent) return undefined
@@ -52,15 +53,23 @@ export async function usageOfStream(
 }
 
 /** The same for a whole answer. */
-export async function usageOfWhole(deps: LlmDeps, visit: ModelVisit, whole: WholeAnswer): Promise<Usage> {
+export async function usageOfWhole(deps: LlmDeps, visit: ModelVisit, whole: WholeAnswer): Promise<Usage | undefined> {
+  if (isFree(visit)) return undefined
   if (whole.usage !== undefined) return whole.usage
   const countTokens = (text: string) => deps.countTokens(text)
-  return await estimateUsage({ countTokens, request: visit.request, frames: [JSON.stringify(whole.json)], factor: 1 })
+  // The numbers of an embedding are no words, also where they are written as text.
+  const frames = visit.request.door.operation === 'embeddings' ? [] : [JSON.stringify(whole.json)]
+  return await estimateUsage({ countTokens, request: visit.request, frames, factor: 1 })
+}
+
+/** Providers count for nothing. */
+function isFree({ request }: ModelVisit): boolean {
+  return request.door.operation === 'count_tokens'
 }
 
 /** A provider that took a request and fell silent may have worked on it: its input is counted. */
 export async function usageOfFailure(deps: LlmDeps, visit: ModelVisit, turn: Turn, failure: Failure): Promise<Usage | undefined> {
-  if (failure.kind !== 'timeout' || !turn.attempt.sent) return undefined
+  if (isFree(visit) || failure.kind !== 'timeout' || !turn.attempt.sent) return undefined
   const countTokens = (text: string) => deps.countTokens(text)
   return await estimateUsage({ countTokens, request: visit.request, frames: [], factor: 1 })
 }

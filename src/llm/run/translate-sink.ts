@@ -22,6 +22,8 @@ export interface TranslateOptions {
   /** Sees every event that goes to the caller. */
   onEvent(event: ModelEvent): void
   onContent(): void
+  /** The provider began to speak, although the gate still holds what it says. */
+  onWords(): void
   onFull(): void
 }
 
@@ -115,6 +117,7 @@ class TranslateSink implements StreamSink {
 
   async #judged(gate: Gate, events: readonly ModelEvent[]): Promise<StreamEnd | undefined> {
     for (const event of events) {
+      if (CONTENT.has(event.type)) this.#options.onWords()
       const judged = await gate.pass(event)
       if ('blocked' in judged) this.#end = { kind: 'blocked', reason: judged.blocked }
       else for (const passed of judged.events) this.#write(passed)
@@ -140,9 +143,13 @@ class TranslateSink implements StreamSink {
     if (CONTENT.has(event.type) && !this.#hasContent) this.#begin()
     if (frames === '') return
     if (this.#hasContent) this.#text += frames
-    else this.#options.delivery.preamble(frames)
+    else {
+      this.#options.delivery.preamble(frames)
+      if (this.#options.delivery.committed) this.#begin()
+    }
   }
 
+  /** From here on the answer cannot come from another provider. */
   #begin(): void {
     this.#hasContent = true
     this.#options.onContent()
