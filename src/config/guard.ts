@@ -25,19 +25,24 @@ export const Evaluator = z.discriminatedUnion('type', [
       name: z
         .string()
         .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/)
-        .default('pattern'),
+        .default('pattern')
+        .meta({ description: 'Its name in verdicts.' }),
       patterns: z
         .array(z.string().min(1).max(1024))
         .min(1)
         .max(200)
         .meta({ description: 'Regular expressions without look-around and back-references; matched in linear time.' }),
-      action: z.enum(['block', 'redact', 'flag']).default('block'),
-      replacement: z.string().max(64).default('[redacted]'),
+      action: z.enum(['block', 'redact', 'flag']).default('block').meta({ description: 'What a finding does.' }),
+      replacement: z.string().max(64).default('[redacted]').meta({ description: 'Stands where a finding was.' }),
       ...common,
     })
     .meta({ description: 'Words that must not pass.' }),
   z
-    .strictObject({ type: z.literal('secrets'), action: z.enum(['block', 'redact', 'flag']).default('redact'), ...common })
+    .strictObject({
+      type: z.literal('secrets'),
+      action: z.enum(['block', 'redact', 'flag']).default('redact').meta({ description: 'What a finding does.' }),
+      ...common,
+    })
     .meta({ description: 'Credentials: keys of well-known providers, private keys, tokens.' }),
   z
     .strictObject({
@@ -62,15 +67,10 @@ export type Evaluator = z.infer<typeof Evaluator>
 
 /** A named set of evaluators; catalogs name the sets that guard them. `baseline` exists without being written. */
 export const Guard = z.strictObject({
-  description: z.string().max(1024).optional(),
-  evaluators: z.array(Evaluator).min(1).max(32),
-  holdBack: z
-    .int()
-    .min(0)
-    .max(16_384)
-    .default(512)
-    .meta({
-      description: 'Characters of a streamed answer held until they are judged; the longest finding that can be caught whole.',
-    }),
+  description: z.string().max(1024).optional().meta({ description: 'What the guard is for.' }),
+  evaluators: z.array(Evaluator).min(1).max(32).meta({ description: 'Who judges, in order; the first block ends it.' }),
+  holdBack: z.int().min(0).max(16_384).default(512).meta({
+    description: 'Characters of a streamed answer held until they are judged; the longest finding that can be caught whole.',
+  }),
 })
 export type Guard = z.infer<typeof Guard>

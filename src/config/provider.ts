@@ -29,27 +29,29 @@ export const AwsCredentials = z.discriminatedUnion('type', [
   z
     .strictObject({
       type: z.literal('assume_role'),
-      roleArn: z.string().min(20),
-      externalId: z.string().min(2).max(1224).optional(),
+      roleArn: z.string().min(20).meta({ description: 'The role to assume.' }),
+      externalId: z.string().min(2).max(1224).optional().meta({ description: 'Asked for by the trust policy of the role.' }),
       sessionName: z
         .string()
         .regex(/^[\w+=,.@-]{2,64}$/)
-        .default('tollgate'),
-      source: AwsStatic,
+        .default('tollgate')
+        .meta({ description: 'Name of the session in the audit log of AWS.' }),
+      source: AwsStatic.meta({ description: 'Who assumes the role.' }),
       stsUrl: url.optional().meta({ description: 'Default: the regional STS endpoint.' }),
     })
     .meta({ description: 'STS AssumeRole with an access key.' }),
   z
     .strictObject({
       type: z.literal('web_identity'),
-      roleArn: z.string().min(20),
+      roleArn: z.string().min(20).meta({ description: 'The role to assume.' }),
       token: SecretReference.meta({
         description: 'The OIDC token, usually "file:/var/run/secrets/.../token"; read anew for every use.',
       }),
       sessionName: z
         .string()
         .regex(/^[\w+=,.@-]{2,64}$/)
-        .default('tollgate'),
+        .default('tollgate')
+        .meta({ description: 'Name of the session in the audit log of AWS.' }),
       stsUrl: url.optional().meta({ description: 'Default: the regional STS endpoint.' }),
     })
     .meta({ description: 'STS AssumeRoleWithWebIdentity (IRSA).' }),
@@ -57,7 +59,10 @@ export const AwsCredentials = z.discriminatedUnion('type', [
     .strictObject({ type: z.literal('container'), url, token: SecretReference.optional() })
     .meta({ description: 'Container credentials endpoint (EKS Pod Identity, ECS).' }),
   z
-    .strictObject({ type: z.literal('metadata'), url: url.default('http://169.254.169.254') })
+    .strictObject({
+      type: z.literal('metadata'),
+      url: url.default('http://169.254.169.254').meta({ description: 'The metadata service.' }),
+    })
     .meta({ description: 'Instance metadata (IMDSv2); the address must be in egress.allow.' }),
 ])
 export type AwsCredentials = z.infer<typeof AwsCredentials>
@@ -68,15 +73,21 @@ export const GoogleCredentials = z.discriminatedUnion('type', [
     .strictObject({ type: z.literal('service_account'), key: SecretReference })
     .meta({ description: 'A service account key (the JSON file), exchanged for access tokens.' }),
   z
-    .strictObject({ type: z.literal('metadata'), url: url.default('http://metadata.google.internal') })
+    .strictObject({
+      type: z.literal('metadata'),
+      url: url.default('http://metadata.google.internal').meta({ description: 'The metadata server.' }),
+    })
     .meta({ description: 'The metadata server of GCE and GKE; its address must be in egress.allow.' }),
   z
     .strictObject({
       type: z.literal('workload_identity'),
-      audience: z.string().min(1),
+      audience: z.string().min(1).meta({ description: 'The workload identity provider, //iam.googleapis.com/projects/...' }),
       subjectToken: SecretReference,
-      subjectTokenType: z.string().default('urn:ietf:params:oauth:token-type:jwt'),
-      tokenUrl: url.default('https://sts.googleapis.com/v1/token'),
+      subjectTokenType: z
+        .string()
+        .default('urn:ietf:params:oauth:token-type:jwt')
+        .meta({ description: 'Kind of the subject token.' }),
+      tokenUrl: url.default('https://sts.googleapis.com/v1/token').meta({ description: 'Where the token is exchanged.' }),
       serviceAccount: z.string().optional().meta({ description: 'E-mail of a service account to act as.' }),
       impersonationUrl: url
         .default('https://iamcredentials.googleapis.com')
@@ -93,8 +104,8 @@ export const AzureCredentials = z.discriminatedUnion('type', [
   z
     .strictObject({
       type: z.literal('entra'),
-      tenantId: z.string().min(1),
-      clientId: z.string().min(1),
+      tenantId: z.string().min(1).meta({ description: 'The Entra tenant.' }),
+      clientId: z.string().min(1).meta({ description: 'The client of the app registration or identity.' }),
       clientSecret: SecretReference,
       tokenUrl: url.optional().meta({ description: 'Default: https://login.microsoftonline.com/<tenantId>/oauth2/v2.0/token.' }),
     })
@@ -102,16 +113,16 @@ export const AzureCredentials = z.discriminatedUnion('type', [
   z
     .strictObject({
       type: z.literal('workload_identity'),
-      tenantId: z.string().min(1),
-      clientId: z.string().min(1),
+      tenantId: z.string().min(1).meta({ description: 'The Entra tenant.' }),
+      clientId: z.string().min(1).meta({ description: 'The client of the app registration or identity.' }),
       assertion: SecretReference,
-      tokenUrl: url.optional(),
+      tokenUrl: url.optional().meta({ description: 'Default: as for entra.' }),
     })
     .meta({ description: 'Entra ID with a federated token (AKS workload identity).' }),
   z
     .strictObject({
       type: z.literal('managed_identity'),
-      clientId: z.string().optional(),
+      clientId: z.string().optional().meta({ description: 'Which identity, when the machine has several.' }),
       url: url.default('http://169.254.169.254'),
     })
     .meta({ description: 'Managed identity of the machine; the address must be in egress.allow.' }),
@@ -139,15 +150,15 @@ export const PROFILES = [
 export const Provider = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('openai'),
-    baseUrl: url.default('https://api.openai.com/v1'),
+    baseUrl: url.default('https://api.openai.com/v1').meta({ description: 'Where requests go, with the version path.' }),
     key: SecretReference,
-    organization: z.string().min(1).optional(),
-    project: z.string().min(1).optional(),
+    organization: z.string().min(1).optional().meta({ description: 'Sent as OpenAI-Organization.' }),
+    project: z.string().min(1).optional().meta({ description: 'Sent as OpenAI-Project.' }),
     ...common,
   }),
   z.strictObject({
     type: z.literal('anthropic'),
-    baseUrl: url.default('https://api.anthropic.com/v1'),
+    baseUrl: url.default('https://api.anthropic.com/v1').meta({ description: 'Where requests go, with the version path.' }),
     key: SecretReference,
     ...common,
   }),
@@ -159,14 +170,14 @@ export const Provider = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('vertex'),
-    project: z.string().min(1),
+    project: z.string().min(1).meta({ description: 'The Google Cloud project.' }),
     location: z
       .string()
       .regex(/^[a-z0-9-]+$/)
       .default('global')
       .meta({ description: 'A region such as europe-west1, or global. A target may name another.' }),
     baseUrl: url.optional().meta({ description: 'Default: the endpoint of the location.' }),
-    credentials: GoogleCredentials,
+    credentials: GoogleCredentials.meta({ description: 'How requests are signed.' }),
     ...common,
   }),
   z.strictObject({
@@ -176,7 +187,7 @@ export const Provider = z.discriminatedUnion('type', [
       .regex(/^[a-z0-9-]+$/)
       .meta({ description: 'For instance eu-central-1. A target may name another.' }),
     baseUrl: url.optional().meta({ description: 'Default: the runtime endpoint of the region.' }),
-    credentials: AwsCredentials,
+    credentials: AwsCredentials.meta({ description: 'How requests are signed.' }),
     ...common,
   }),
   z.strictObject({
@@ -187,7 +198,7 @@ export const Provider = z.discriminatedUnion('type', [
       .regex(/^[0-9a-z-]+$/)
       .optional()
       .meta({ description: 'The classic path with deployments; absent: the v1 path.' }),
-    credentials: AzureCredentials,
+    credentials: AzureCredentials.meta({ description: 'How requests are signed.' }),
     ...common,
   }),
   z.strictObject({

@@ -14,14 +14,10 @@ export const ModelName = z
 
 const Target = z.strictObject({
   provider: Id.meta({ description: 'A key of "providers".' }),
-  model: z
-    .string()
-    .min(1)
-    .max(256)
-    .meta({
-      description:
-        "The provider's name of the model, deployment or inference profile; a * stands for what the * of the route's name stands for.",
-    }),
+  model: z.string().min(1).max(256).meta({
+    description:
+      "The provider's name of the model, deployment or inference profile; a * stands for what the * of the route's name stands for.",
+  }),
   region: Region.optional().meta({
     description: 'Where it runs. Region pins of routes and catalogs look at this; Bedrock and Vertex call that region.',
   }),
@@ -77,7 +73,7 @@ const Clocks = z.strictObject({
 
 /** A route: a model name callers use, and the targets that answer it. */
 export const Route = z.strictObject({
-  title: z.string().min(1).max(128).optional(),
+  title: z.string().min(1).max(128).optional().meta({ description: 'Name of the model for people.' }),
   enabled: z.boolean().default(true).meta({ description: 'false: refuses new requests; streams under way finish.' }),
   strategy: z.enum(['ordered', 'weighted', 'lowest_latency', 'lowest_cost']).default('ordered').meta({
     description: 'How targets of one tier are put in order: as written, by weight, by measured time to first token, or by price.',
