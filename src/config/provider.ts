@@ -56,7 +56,11 @@ export const AwsCredentials = z.discriminatedUnion('type', [
     })
     .meta({ description: 'STS AssumeRoleWithWebIdentity (IRSA).' }),
   z
-    .strictObject({ type: z.literal('container'), url, token: SecretReference.optional() })
+    .strictObject({
+      type: z.literal('container'),
+      url: url.meta({ description: 'AWS_CONTAINER_CREDENTIALS_FULL_URI of the container.' }),
+      token: SecretReference.optional(),
+    })
     .meta({ description: 'Container credentials endpoint (EKS Pod Identity, ECS).' }),
   z
     .strictObject({
@@ -123,7 +127,7 @@ export const AzureCredentials = z.discriminatedUnion('type', [
     .strictObject({
       type: z.literal('managed_identity'),
       clientId: z.string().optional().meta({ description: 'Which identity, when the machine has several.' }),
-      url: url.default('http://169.254.169.254'),
+      url: url.default('http://169.254.169.254').meta({ description: 'The metadata service.' }),
     })
     .meta({ description: 'Managed identity of the machine; the address must be in egress.allow.' }),
 ])
@@ -164,7 +168,9 @@ export const Provider = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('gemini'),
-    baseUrl: url.default('https://generativelanguage.googleapis.com/v1beta'),
+    baseUrl: url
+      .default('https://generativelanguage.googleapis.com/v1beta')
+      .meta({ description: 'Where requests go, with the version path.' }),
     key: SecretReference,
     ...common,
   }),
