@@ -1,60 +1,96 @@
 import type { TextLens } from '../core/text-lens.ts'
+import { type CallWords, toCallWords } from './call-words.ts'
+import type { Evaluator, Words } from './evaluator.ts'
 import type { Guard, Hook, Verdict } from './guard.ts'
+import { type Judged, judge } from './judging.ts'
+import { replaceIn, type Replacement } from './redaction.ts'
+import { createGuardStream } from './stream.ts'
 
-/** One judge of words. Pure or with borrowed effects; it never sees the protocol. */
-export interface Evaluator {
-  readonly name: string
-  readonly version: string
-  readonly hooks: readonly Hook[]
-  /** `shadow` judges and reports, but its word changes nothing. */
-  readonly mode: 'enforce' | 'shadow'
-  /** Milliseconds after which it counts as failed. */
-  readonly deadlineMs: number
-  /** What a failed evaluator means: the message passes, or it is blocked. */
-  readonly onFailure: 'open' | 'closed'
-  inspect(lens: TextLens, signal: AbortSignal): Promise<Omit<Verdict, 'evaluator' | 'version' | 'ms'>>
+/** What a guard is made with. */
+export interface GuardOptions {
+  monotonic(): number
+  /** Characters of a stream held until they are judged. */
+  readonly holdBack: number
 }
 
-/** Runs evaluators in order and stops at the first block. An evaluator that throws or is late counts as its `onFailure` says. */
-export function createGuard(evaluators: readonly Evaluator[], monotonic: () => number): Guard {
+/**
+ * Makes a guard of evaluators, asked in order until one blocks. All of them judge the words as they came; what they redact is replaced when
+ * the last one has spoken. An evaluator that throws or is late counts as its `onFailure` says.
+ */
+export function createGuard(evaluators: readonly Evaluator[], { monotonic, holdBack }: GuardOptions): Guard {
+  const at = (hook: Hook): readonly Evaluator[] => evaluators.filter(({ hooks }) => hooks.includes(hook))
+  const listening: Readonly<Record<Hook, readonly Evaluator[]>> = {
+    request: at('request'),
+    response: at('response'),
+    definition: at('definition'),
+    call: at('call'),
+  }
+  const inspect = async (hook: Hook, lens: TextLens, signal: AbortSignal): Promise<readonly Verdict[]> => {
+    const heard = hook === 'call' ? toCallWords(lens) : undefined
+    const words = wholeWords(hook, lens, heard)
+    const verdicts: Verdict[] = []
+    const edits = new Map<number, Replacement[]>()
+    for (const evaluator of listening[hook]) {
+      const pending = judge(evaluator, words, { signal, monotonic })
+      const judged = pending instanceof Promise ? await pending : pending
+      verdicts.push(judged.verdict)
+      if (judged.verdict.action === 'block') return verdicts
+      if (judged.verdict.action === 'redact') collectEdits(edits, judged, evaluator.replacement)
+    }
+    if (edits.size === 0 || redact(lens, words, heard, edits)) return verdicts
+    return [...verdicts, unredactable(verdicts)]
+  }
   return {
-    active: (hook) => evaluators.some((evaluator) => evaluator.hooks.includes(hook)),
-    async inspect(hook, lens, signal) {
-      const verdicts: Verdict[] = []
-      for (const evaluator of evaluators) {
-        if (!evaluator.hooks.includes(hook)) continue
-        const verdict = await judge(evaluator, { lens, signal, monotonic })
-        verdicts.push(verdict)
-        if (verdict.action === 'block') break
-      }
-      return verdicts
-    },
+    active: (hook) => listening[hook].length > 0,
+    inspect,
+    openStream: (signal) =>
+      createGuardStream({
+        evaluators: listening.response,
+        hearing: { signal, monotonic },
+        holdBack,
+        inspectCall: listening.call.length === 0 ? undefined : (lens) => inspect('call', lens, signal),
+      }),
   }
 }
 
-interface Hearing {
-  readonly lens: TextLens
-  readonly signal: AbortSignal
-  readonly monotonic: () => number
+function wholeWords(hook: Hook, lens: TextLens, heard: CallWords | undefined): Words {
+  const words = { hook, parts: heard?.parts ?? lens.parts, from: 0, isEnd: true, earlier: 0 }
+  return heard === undefined ? words : { ...words, call: heard.call }
 }
 
-async function judge(evaluator: Evaluator, { lens, signal, monotonic }: Hearing): Promise<Verdict> {
-  const started = monotonic()
-  const { name, version } = evaluator
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(evaluator.deadlineMs)])
-  try {
-    const opinion = await Promise.race([evaluator.inspect(lens, deadline), expired(deadline)])
-    const action = evaluator.mode === 'shadow' && opinion.action !== 'allow' ? 'flag' : opinion.action
-    return { ...opinion, action, evaluator: name, version, ms: monotonic() - started }
-  } catch (error) {
-    const action = evaluator.onFailure === 'closed' && evaluator.mode === 'enforce' ? 'block' : 'flag'
-    const reason = `could not judge: ${error instanceof Error ? error.message : 'failed'}`
-    return { action, reason, finos: [], evaluator: name, version, ms: monotonic() - started }
+function collectEdits(edits: Map<number, Replacement[]>, { findings }: Judged, text: string): void {
+  for (const { part, start, end } of findings) {
+    const list = edits.get(part) ?? []
+    list.push({ start, end, text })
+    edits.set(part, list)
   }
 }
 
-function expired(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('it was not done in time')), { once: true })
-  })
+/** Puts the replacements into the message; false where they cannot be. */
+function redact(lens: TextLens, { parts }: Words, heard: CallWords | undefined, edits: Map<number, Replacement[]>): boolean {
+  const texts = new Map([...edits].map(([part, list]) => [part, replaceIn(parts[part]?.text ?? '', list)]))
+  if (heard !== undefined) {
+    const written = heard.rewritten(texts)
+    if (written === undefined) return false
+    lens.replace('arguments', written)
+    return true
+  }
+  for (const [part, text] of texts) {
+    const path = parts[part]?.path
+    if (path !== undefined) lens.replace(path, text)
+  }
+  return true
+}
+
+/** What cannot be redacted must not pass. */
+function unredactable(verdicts: readonly Verdict[]): Verdict {
+  const asked = verdicts.find(({ action }) => action === 'redact')
+  return {
+    action: 'block',
+    evaluator: asked?.evaluator ?? '',
+    version: asked?.version ?? '',
+    reason: `${asked?.reason ?? 'a finding'}, where nothing can be redacted`,
+    finos: asked?.finos ?? [],
+    ms: 0,
+  }
 }

@@ -3,6 +3,13 @@ import type { TextLens } from '../core/text-lens.ts'
 /** The points at which words are judged; the same for every facet. */
 export type Hook = 'request' | 'response' | 'definition' | 'call'
 
+/** A piece of a part of a message. */
+export interface Span {
+  readonly path: string
+  readonly start: number
+  readonly end: number
+}
+
 /** What one evaluator said about one message. */
 export interface Verdict {
   readonly action: 'allow' | 'flag' | 'redact' | 'ask' | 'block'
@@ -10,6 +17,8 @@ export interface Verdict {
   readonly version: string
   readonly score?: number
   readonly reason?: string
+  /** Where findings stand: the part, from, up to and without. At most 32 of them; absent for an answer that was judged while it streamed. */
+  readonly spans?: readonly Span[]
   /** Ids of the FINOS AI Governance Framework that the finding maps to. */
   readonly finos: readonly string[]
   readonly ms: number

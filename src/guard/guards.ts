@@ -1,18 +1,80 @@
-import type { Guard as GuardConfig } from '../config/guard.ts'
+import type { Evaluator as EvaluatorConfig, Guard as GuardConfig } from '../config/guard.ts'
+import { createGuard } from './chain.ts'
+import type { Evaluator } from './evaluator.ts'
+import { createEvaluator } from './evaluators/registry.ts'
 import type { Guard } from './guard.ts'
 
 /** Guards by name. */
 export interface Guards {
-  /** The guard made of these sets, in order; undefined when none of them exists. */
+  /** The guard made of these sets, in order; undefined when none of them exists or judges anything. */
   of(names: readonly string[]): Guard | undefined
+  /** The evaluators of each set that are not off. */
+  readonly sets: ReadonlyMap<string, GuardSet>
 }
 
-/** Makes the guards of a configuration. */
-export function createGuards(_config: Readonly<Record<string, GuardConfig>>, _deps: { monotonic(): number }): Guards {
-  return { of: () => undefined }
+/** One named set, ready to judge. */
+export interface GuardSet {
+  readonly evaluators: readonly Evaluator[]
+  readonly holdBack: number
 }
 
-/** Runs a canary through each enforcing evaluator and names those that did not act. */
-export async function selfCheck(_guards: Guards): Promise<readonly string[]> {
-  return []
+const SECRETS: EvaluatorConfig = {
+  type: 'secrets',
+  action: 'redact',
+  mode: 'enforce',
+  onFailure: 'closed',
+  deadlineMs: 100,
+}
+/** What `baseline` is where nobody wrote it. */
+const BASELINE: GuardConfig = { evaluators: [SECRETS], holdBack: 512 }
+
+/** Makes the guards of a configuration. A reload makes new ones; exchanges under way keep theirs. */
+export function createGuards(config: Readonly<Record<string, GuardConfig>>, deps: { monotonic(): number }): Guards {
+  const sets = new Map(
+    Object.entries({ baseline: BASELINE, ...config }).map(([name, { evaluators, holdBack }]): [string, GuardSet] => [
+      name,
+      { evaluators: evaluators.map(createEvaluator).filter((one) => one !== undefined), holdBack },
+    ]),
+  )
+  const made = new Map<string, Guard | undefined>()
+  return {
+    sets,
+    of(names) {
+      const key = names.join(' ')
+      if (!made.has(key)) made.set(key, guardOf(names, sets, deps.monotonic))
+      return made.get(key)
+    },
+  }
+}
+
+function guardOf(names: readonly string[], sets: ReadonlyMap<string, GuardSet>, monotonic: () => number): Guard | undefined {
+  const named = names.map((name) => sets.get(name)).filter((set) => set !== undefined)
+  const evaluators = named.flatMap((set) => set.evaluators)
+  if (evaluators.length === 0) return undefined
+  return createGuard(evaluators, { monotonic, holdBack: Math.max(...named.map(({ holdBack }) => holdBack)) })
+}
+
+/** Runs a canary through each enforcing evaluator and names those that did not act, or that can never be asked. */
+export async function selfCheck({ sets }: Guards): Promise<readonly string[]> {
+  const findings: string[] = []
+  for (const [name, { evaluators }] of sets) {
+    for (const [index, evaluator] of evaluators.entries()) {
+      const fault = await faultOf(evaluator)
+      if (fault !== undefined) findings.push(`guards.${name}: ${evaluator.name} (number ${index + 1} of those in use) ${fault}`)
+    }
+  }
+  return findings
+}
+
+async function faultOf({ hooks, mode, canary, inspect }: Evaluator): Promise<string | undefined> {
+  const [hook] = hooks
+  if (hook === undefined) return 'is never asked: it cannot judge at its hooks'
+  if (mode !== 'enforce' || canary === undefined) return undefined
+  const words = { hook, parts: [], from: 0, isEnd: true, earlier: 0, ...canary }
+  try {
+    const { action } = await inspect(words, () => AbortSignal.timeout(60_000))
+    return action === 'allow' ? 'did not act on what it is for' : undefined
+  } catch (error) {
+    return `failed: ${error instanceof Error ? error.message : 'unknown'}`
+  }
 }

@@ -6,7 +6,9 @@ import { parsePattern } from './pattern-parser.ts'
 import type { PatternNode } from './pattern-parser.ts'
 
 type Assertion = 'text-start' | 'text-end' | 'line-start' | 'line-end' | 'boundary' | 'no-boundary'
-type Step =
+
+/** One step of a compiled pattern. Steps follow each other, except after a split. */
+export type Step =
   | { readonly op: 'match' }
   | { readonly op: 'read'; readonly accepts: (codePoint: number) => boolean }
   | { readonly op: 'split'; first: number; second: number }
@@ -16,10 +18,16 @@ const MAX_STEPS = 2_000
 
 /** Compiles a pattern into a test that asks whether it occurs anywhere in a text. Throws an Error that says what is wrong with it. */
 export function compilePattern(pattern: string): (text: string) => boolean {
+  const program = compileProgram(pattern)
+  return (text) => run(program, text)
+}
+
+/** Compiles a pattern into its steps; the last one is its match. Throws an Error that says what is wrong with it. */
+export function compileProgram(pattern: string): readonly Step[] {
   const program: Step[] = []
   emit(parsePattern(pattern), program)
   push(program, { op: 'match' })
-  return (text) => run(program, text)
+  return program
 }
 
 function push(program: Step[], step: Step): number {
@@ -134,7 +142,8 @@ function follow(following: Following): boolean {
   return false
 }
 
-function holds(assertion: Assertion, { before, after }: Following): boolean {
+/** Whether an assertion holds between two code points; -1 stands for an edge of the text. */
+export function holds(assertion: Assertion, { before, after }: { readonly before: number; readonly after: number }): boolean {
   switch (assertion) {
     case 'text-start':
       return before === -1
@@ -151,7 +160,8 @@ function holds(assertion: Assertion, { before, after }: Following): boolean {
   }
 }
 
-function isWord(codePoint: number): boolean {
+/** Whether a code point is one of `\w`. */
+export function isWord(codePoint: number): boolean {
   return (
     (codePoint >= 48 && codePoint <= 57) ||
     (codePoint >= 65 && codePoint <= 90) ||
