@@ -1,5 +1,5 @@
 // Counts tokens away from the thread that serves calls. The time of byte pair encoding grows with the square of a run without blanks, so text is
-// counted in short pieces, cut before a blank where there is one: exact for prose, at most one token more for each piece of anything else.
+// counted in short pieces, cut before a blank where there is one: exact for prose, about one token more for each piece of anything else.
 import { parentPort } from 'node:worker_threads'
 import { clearMergeCache, countTokens } from 'gpt-tokenizer/encoding/o200k_base'
 

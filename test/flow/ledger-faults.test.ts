@@ -192,6 +192,35 @@ test('a full disk: memory is bounded and nobody waits for ever; what was taken i
   expect(await idsOf(ledger)).toContain('id-1')
 })
 
+test('a full disk with a spill: calls go on until it is nearly full, status says why, and everything is there afterwards', async () => {
+  const { state, files, nextFailure } = badDisk()
+  const ledger = await open(folder(), { files, spillBytes: 8_000 })
+  state.full = true
+
+  await ledger.record(entry({ id: 'id-00' }))
+  expect(() => ledger.assertWritable()).not.toThrow()
+  expect(ledger.status()).toMatchObject({
+    writable: true,
+    reason: 'the ledger cannot be written: ENOSPC; entries wait in memory',
+    spilledBytes: ledger.status().queuedBytes,
+  })
+  const taken = ['id-00']
+  for (let number = 1; ledger.status().writable; number += 1) {
+    await ledger.record(entry({ id: `id-${String(number).padStart(2, '0')}` }))
+    taken.push(`id-${String(number).padStart(2, '0')}`)
+  }
+  expect(() => ledger.assertWritable()).toThrow(expect.objectContaining({ code: 'ledger_unavailable' }))
+  expect(ledger.status()).toMatchObject({ writable: false, reason: 'the ledger cannot be written: ENOSPC' })
+  await nextFailure()
+  state.full = false
+  await expect.poll(() => ledger.status().spilledBytes).toBe(0)
+
+  expect(taken.length).toBeGreaterThan(3)
+  expect(await idsOf(ledger)).toEqual(taken)
+  expect(ledger.events).toHaveLength(1)
+  expect(ledger.status()).toMatchObject({ writable: true, queuedBytes: 0 })
+})
+
 test('a failed sync (strict): nothing is acknowledged before a later sync worked, and nothing is there twice', async () => {
   const { state, files, nextFailure } = badDisk()
   const ledger = await open(folder(), { durability: 'strict', files })
