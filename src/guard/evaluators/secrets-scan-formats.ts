@@ -79,6 +79,14 @@ const ROWS: readonly Row[] = [
   ['age key', 'AGE-SECRET-KEY-1', UPPERCASE, 58, 58],
   ['figma token', 'figd_', URL_SAFE, 38, 50],
   ['pulumi token', 'pul-', HEX, 40, 40],
+  ['heroku key', 'HRKU-', URL_SAFE, 36, 64],
+  ['dynatrace token', 'dt0c01. dt0s01.', DOTTED, 80, 96],
+  ['prefect key', 'pnu_ pnb_', ALPHANUMERIC, 36, 40],
+  ['readme key', 'rdme_', ALPHANUMERIC, 64, 72],
+  ['airtable token', 'pat', DOTTED, 79, 79],
+  ['1password token', 'ops_eyJ', BASE64, 200],
+  ['twilio key', 'SK', HEX, 32, 32],
+  ['scalingo token', 'tk-us-', URL_SAFE, 48, 48],
   ['supabase key', 'sb_secret_ sbp_', WORD, 28, 64],
 ]
 

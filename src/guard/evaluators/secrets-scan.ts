@@ -90,9 +90,9 @@ function formatAt(text: string, start: number, { prefix, label, alphabet, min, m
 
 const EXAMPLE = ['example', 'xxxx', '0000000', 'placeholder', 'redacted', 'your', '123456789']
 
-/** Words of a manual, or the same few letters again and again. */
+/** Words of a manual, a name in a program, or the same few letters again and again. */
 function isExample(text: string): boolean {
-  if (new Set(text).size < 7) return true
+  if (new Set(text).size < 7 || (text.length > 24 && !/[0-9]/.test(text))) return true
   const lower = text.toLowerCase()
   return EXAMPLE.some((word) => lower.includes(word))
 }

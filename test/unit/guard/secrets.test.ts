@@ -94,6 +94,7 @@ describe('what only looks like one', () => {
     ['base64 of JSON', `eyJ${letters(80)}`],
     ['a public key', `-----BEGIN PUBLIC KEY-----\n${letters(200)}\n-----END PUBLIC KEY-----`],
     ['a CSS class', 'sk-loading-spinner-container-with-a-very-long-name-indeed'],
+    ['a name in a program', 'hf_servingcellpriorityparametersdescri'],
     ['a package', 'npm_config_registry_is_not_a_token_at_all_no'],
   ])('%s', (_name, text) => {
     expect(scanSecrets(text, 0)).toEqual([])
