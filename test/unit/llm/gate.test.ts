@@ -10,8 +10,8 @@ const pass = (text: string): StreamJudgement => ({ kind: 'pass', text })
 function holdingGuard(hold: number): StreamGuard {
   const held = new Map<number, string>()
   return {
-    async push(channel, text) {
-      const words = ((held.get(channel) ?? '') + text).replaceAll('bad', '***')
+    async push(channel, piece) {
+      const words = ((held.get(channel) ?? '') + piece).replaceAll('bad', '***')
       if (words.includes('STOP')) return { kind: 'block', reason: 'stop' }
       const cut = Math.max(0, words.length - hold)
       held.set(channel, words.slice(cut))
@@ -40,7 +40,7 @@ async function run(events: readonly ModelEvent[], guard = holdingGuard(4)): Prom
   return { out }
 }
 
-function text(index: number, ...pieces: readonly string[]): ModelEvent[] {
+function said(index: number, ...pieces: readonly string[]): ModelEvent[] {
   return [
     { type: 'text-start', index },
     ...pieces.map((piece): ModelEvent => ({ type: 'text-delta', index, text: piece })),
@@ -81,7 +81,7 @@ function read(events: readonly ModelEvent[]): { readonly parts: readonly string[
 
 describe('words of a stream', () => {
   it('are held by the guard and complete at the end of their part', async () => {
-    const { out } = await run(text(0, 'hello ', 'wor', 'ld'))
+    const { out } = await run(said(0, 'hello ', 'wor', 'ld'))
 
     expect(out).toEqual([
       { type: 'text-start', index: 0 },
@@ -94,7 +94,7 @@ describe('words of a stream', () => {
   })
 
   it('that are redacted over two pieces come out redacted', async () => {
-    const { out } = await run(text(0, 'so b', 'ad, really'))
+    const { out } = await run(said(0, 'so b', 'ad, really'))
 
     expect(read(out)).toEqual({ parts: ['so ***, really'], faults: [] })
   })
@@ -112,7 +112,7 @@ describe('words of a stream', () => {
   it('that are blocked end the answer, and nothing follows', async () => {
     const gate = createGate(holdingGuard(4))
     const seen: unknown[] = []
-    for (const event of text(0, 'fine ST', 'OP', ' more')) seen.push(await gate.pass(event))
+    for (const event of said(0, 'fine ST', 'OP', ' more')) seen.push(await gate.pass(event))
 
     expect(seen.slice(2)).toEqual([{ blocked: 'stop' }, { blocked: 'stop' }, { blocked: 'stop' }])
     expect(JSON.stringify(seen[1])).not.toContain('ST')
@@ -176,7 +176,7 @@ describe('a proposed tool call', () => {
   })
 
   it('that is blocked never shows its name', async () => {
-    expect(await run([...text(0, 'one moment'), ...call(1, 'rm', '{}')])).toEqual({
+    expect(await run([...said(0, 'one moment'), ...call(1, 'rm', '{}')])).toEqual({
       out: expect.not.arrayContaining([expect.objectContaining({ type: 'tool-start' })]) as unknown,
       blocked: 'no rm',
     })
@@ -185,7 +185,7 @@ describe('a proposed tool call', () => {
   it('delays no part but itself', async () => {
     const [start, delta, end] = call(0, 'send', '{}') as [ModelEvent, ModelEvent, ModelEvent]
 
-    const { out } = await run([start, ...text(1, 'meanwhile'), delta, end, { type: 'finish', stop: 'tool' }, { type: 'end' }])
+    const { out } = await run([start, ...said(1, 'meanwhile'), delta, end, { type: 'finish', stop: 'tool' }, { type: 'end' }])
 
     expect(read(out)).toEqual({ parts: ['meanwhile', 'tool-start:{}'], faults: [] })
     expect(out.slice(-2)).toEqual([{ type: 'finish', stop: 'tool' }, { type: 'end' }])
@@ -224,7 +224,7 @@ it('keeps the words of every part in any interleaving', async () => {
   const part = fc.record({ isCall: fc.boolean(), pieces: fc.array(piece, { maxLength: 5 }) })
   await fc.assert(
     fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 5 }), fc.infiniteStream(fc.nat(4)), async (parts, order) => {
-      const queues = parts.map(({ isCall, pieces }, index) => (isCall ? call(index, 'send', ...pieces) : text(index, ...pieces)))
+      const queues = parts.map(({ isCall, pieces }, index) => (isCall ? call(index, 'send', ...pieces) : said(index, ...pieces)))
       // Parts begin in order; after that anything may come next.
       const events: ModelEvent[] = queues.flatMap((queue) => queue.shift() ?? [])
       for (const next of order) {
