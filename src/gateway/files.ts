@@ -104,7 +104,7 @@ function watchedPaths({ configFile, folder, sources, gateway }: ConfigFiles): st
   const keyFiles = (gateway?.value.identity.issuers ?? []).flatMap(({ jwks }) =>
     'file' in jwks ? [resolve(folder, jwks.file)] : [],
   )
-  return [configFile, sources.servers, sources.catalogs, sources.revocations, ...keyFiles]
+  return [configFile, sources.servers, sources.catalogs, sources.revocations, ...sources.prices, ...keyFiles]
 }
 
 function toProblem(files: ConfigFiles, error: unknown): ConfigFiles['problems'][number] {

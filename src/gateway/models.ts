@@ -1,5 +1,5 @@
 import type { ConfigFiles } from '../config/load.ts'
-import { loadPriceFiles } from '../config/price-files.ts'
+import { loadPriceFiles, priceTypeOf } from '../config/price-files.ts'
 import type { Report } from '../core/events.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { ModelTarget, Snapshot } from '../core/snapshot.ts'
@@ -58,8 +58,10 @@ export function openModels(deps: ModelsDeps): Models {
     prices,
     priceTable: () => table,
     async apply(files) {
+      // Prices first: when a file of them cannot be read, nothing has changed yet.
+      const loaded = createPrices(await loadPriceFiles(files.folder, files.gateway?.value.prices ?? []))
+      table = loaded
       providers.apply(files.gateway?.value.providers ?? {})
-      table = createPrices(await loadPriceFiles(files.folder, files.gateway?.value.prices ?? []))
     },
     close: () => providers.close(),
   }
@@ -85,7 +87,7 @@ export function priceQuery(
   tier?: string,
 ): PriceQuery {
   const config = files.gateway?.value.providers[target.provider]
-  const providerType = config?.type === 'openai_compatible' ? config.profile : (config?.type ?? '')
+  const providerType = config === undefined ? '' : priceTypeOf(config)
   return {
     providerType,
     provider: target.provider,
