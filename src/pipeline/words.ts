@@ -61,6 +61,13 @@ function isWordless(path: string, name: string, holder: JsonObject): boolean {
   return name === 'type' || name === 'mimeType' || name === 'blob'
 }
 
+/** Names may look like paths (`a.b`), so two places may have one path; none of them may go unseen. */
+function freePath(path: string, found: ReadonlyMap<string, Place>): string {
+  let free = path
+  while (found.has(free)) free = `${path}#${found.size}${free.slice(path.length)}`
+  return free
+}
+
 function collect(holder: JsonObject | readonly Json[], key: string | number, path: string, found: Map<string, Place>): void {
   // Parsed JSON of this exchange alone: nobody else holds it, so it may be changed in place.
   const open = holder as Record<string | number, Json | undefined>
@@ -69,7 +76,7 @@ function collect(holder: JsonObject | readonly Json[], key: string | number, pat
   if (typeof value === 'string') {
     const define = (text: string) =>
       Object.defineProperty(open, key, { value: text, enumerable: true, writable: true, configurable: true })
-    found.set(path, { read: () => textAt(open, key), write: define })
+    found.set(freePath(path, found), { read: () => textAt(open, key), write: define })
   } else if (Array.isArray(value)) {
     for (const index of value.keys()) collect(value, index, `${path}[${index}]`, found)
   } else if (isJsonObject(value) && !JSON.isRawJSON(value)) {
