@@ -73,7 +73,9 @@ describe('commands shown in documents', () => {
   beforeAll(async () => {
     folder = await temporaryFolder()
     cpSync(join(root, 'catalogs'), join(folder.path, 'catalogs'), { recursive: true })
-    writeFileSync(join(folder.path, 'tollgate.json'), JSON.stringify(gatewayFile({ servers: join(root, 'servers') })))
+    const { providers, routes } = JSON.parse(read('tollgate.json')) as Record<string, unknown>
+    const own = gatewayFile({ servers: join(root, 'servers'), providers, routes, prices: ['catalogs/prices/demo.json'] })
+    writeFileSync(join(folder.path, 'tollgate.json'), JSON.stringify(own))
     gateway = await startGatewayProcess(folder.path)
     const ports = {
       data: { port: Number(new URL(gateway.url).port) },
@@ -97,7 +99,7 @@ describe('commands shown in documents', () => {
 
   it('README has the commands this test knows', () => {
     expect(shell.slice(0, 2)).toEqual(['npm start', 'npm test']) // this very test is part of the second; the first is the gateway below
-    expect(shell.length).toBe(6)
+    expect(shell.length).toBe(7)
   })
 
   it.each(shell.slice(2))('%s', async (line) => {
