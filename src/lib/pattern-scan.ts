@@ -47,7 +47,7 @@ export function createPatternScan(patterns: readonly string[]): PatternScan {
 }
 
 /** Spans in order, those that overlap made one; spans that only touch stay apart. */
-export function mergeSpans(spans: readonly PatternSpan[]): PatternSpan[] {
+function mergeSpans(spans: readonly PatternSpan[]): PatternSpan[] {
   const merged: { start: number; end: number }[] = []
   for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
     const last = merged.at(-1)

@@ -5,7 +5,7 @@ import type { Guard } from '../../../src/guard/guard.ts'
 import { createGuards } from '../../../src/guard/guards.ts'
 
 const never = new AbortController().signal
-const KEY = `AKIA${'QJ7XK2MZ4BVN5TRH'}`
+const KEY = ['AKIA', 'QJ7XK2MZ4BVN5TRH'].join('')
 const BLOCK = `-----BEGIN PRIVATE KEY-----\n${'q7Rk2Zp9Lm4Xw8Tn'.repeat(90)}\n-----END PRIVATE KEY-----`
 
 function guardOf(evaluators: readonly object[], holdBack = 64): Guard {
@@ -191,6 +191,14 @@ describe('a stream', () => {
       { kind: 'pass', text: 'abc' },
       { kind: 'pass', text: '' },
     ])
+  })
+
+  it('waits for what follows before it blocks', async () => {
+    const judge = guardOf([{ type: 'pattern', patterns: ['\\bfoo\\b'] }]).openStream(never)
+
+    expect(await judge.push(0, 'a foo')).toEqual({ kind: 'pass', text: '' })
+    expect(await judge.push(0, 'd and foo')).toEqual({ kind: 'pass', text: '' })
+    expect(await judge.push(0, '.')).toEqual({ kind: 'block', reason: 'pattern: words that must not pass' })
   })
 
   it('that is too long stops before the words that are too many', async () => {
