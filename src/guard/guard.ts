@@ -13,6 +13,8 @@ export interface Span {
 /** What one evaluator said about one message. */
 export interface Verdict {
   readonly action: 'allow' | 'flag' | 'redact' | 'ask' | 'block'
+  /** Where it was said. */
+  readonly hook?: Hook
   readonly evaluator: string
   readonly version: string
   readonly score?: number

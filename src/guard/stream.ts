@@ -105,9 +105,9 @@ class AnswerStream implements GuardStream {
   verdicts(): readonly Verdict[] {
     const tallied = [...this.#tallies.values()].map(({ verdict, labels, ms }): Verdict => {
       const reason = reasonOf(labels)
-      return { ...verdict, ms, ...(reason === '' ? {} : { reason }) }
+      return { ...verdict, hook: 'response', ms, ...(reason === '' ? {} : { reason }) }
     })
-    return [...tallied, ...this.#callVerdicts]
+    return [...tallied, ...this.#callVerdicts.map((verdict): Verdict => ({ ...verdict, hook: 'call' }))]
   }
 
   async #judge(channel: Channel, isEnd: boolean): Promise<StreamJudgement> {

@@ -109,7 +109,5 @@ function flagsOf(attempt: AttemptFacts | undefined, cost: Cost): string | null {
 function verdictsOf(verdicts: readonly Verdict[]): string | null {
   const telling = verdicts.filter(({ action }) => action !== 'allow')
   if (telling.length === 0) return null
-  return JSON.stringify(
-    telling.map(({ evaluator, action, reason }) => ({ evaluator, action, ...(reason === undefined ? {} : { reason }) })),
-  )
+  return JSON.stringify(telling.map(({ evaluator, action, hook, reason }) => ({ evaluator, action, hook, reason })))
 }

@@ -193,7 +193,7 @@ class Journey<Answer> implements Road {
     const started = this.#deps.monotonic()
     const verdicts = await this.#guard.inspect(hook, words, signal)
     timings.guardMs += this.#deps.monotonic() - started
-    this.#verdicts.push(...verdicts)
+    for (const verdict of verdicts) if (verdict.action !== 'allow') this.#verdicts.push({ ...verdict, hook })
     const blocked = verdicts.find((verdict) => verdict.action === 'block')
     if (blocked === undefined) return
     const reason = blocked.reason === undefined ? '' : `: ${blocked.reason}`
