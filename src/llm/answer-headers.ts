@@ -15,6 +15,7 @@ export function answerHeaders({ id, overheadMs, dropped, gauges }: AnswerAbout):
   const headers: Record<string, string> = {
     'x-tollgate-request-id': id,
     'x-request-id': id,
+    'request-id': id, // where Anthropic's clients look for it
     'x-tollgate-overhead-ms': overheadMs.toFixed(2),
   }
   if (dropped.length > 0) headers['x-tollgate-dropped'] = dropped.join(', ')

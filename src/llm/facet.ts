@@ -68,5 +68,10 @@ export function refuse(request: LlmHttpRequest, responder: Responder, thrown: un
 }
 
 function headersOf({ exchangeId }: LlmHttpRequest): Record<string, string> {
-  return { 'content-type': 'application/json', 'x-tollgate-request-id': exchangeId, 'x-request-id': exchangeId }
+  return {
+    'content-type': 'application/json',
+    'x-tollgate-request-id': exchangeId,
+    'x-request-id': exchangeId,
+    'request-id': exchangeId,
+  }
 }

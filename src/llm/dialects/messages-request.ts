@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { ChatRequest, OutputFormat, Part, Reasoning, TextPart, Tool, ToolChoice, Turn } from '../middle.ts'
+import { refuseThread } from '../wires/messages-thread.ts'
 import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
 import {
   needText,
@@ -15,6 +16,7 @@ type Extras = Record<string, Json | undefined>
 
 /** Reads a request of a Messages caller. */
 export function decodeMessagesRequest(body: JsonObject): ChatRequest {
+  refuseThread(body['thread'])
   const place = createReader(body, '$')
   const maxTokens = place.integer('max_tokens', 1)
   if (maxTokens === undefined) throw fault(place.at('max_tokens'), 'must be a whole number of at least 1; it is required')

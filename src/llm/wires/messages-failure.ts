@@ -3,6 +3,7 @@ import type { Failure, FailureKind } from '../middle.ts'
 import { formatEvent } from '../../lib/sse.ts'
 import type { RefusedAnswer } from '../provider.ts'
 import type { DialectError } from '../wire.ts'
+import { threadCodeOf, threadDetails } from './messages-thread.ts'
 
 const KIND_OF_TYPE: Readonly<Record<string, FailureKind>> = {
   invalid_request_error: 'bad_request',
@@ -54,12 +55,14 @@ export function messagesFailure(body: JsonObject, status?: number): Failure {
   const error = isJsonObject(body['error']) ? body['error'] : body
   const type = textOf(error['type'])
   const said = textOf(error['message']) ?? ''
-  const kind = kindOf(type, said, status)
+  const threadCode = threadCodeOf(error)
+  const kind = threadCode === undefined ? kindOf(type, said, status) : 'bad_request'
   return {
     kind,
     ...(status === undefined ? {} : { status }),
     message: messageOf(said, kind, status),
     ...(type === 'invalid_request_error' && kind !== 'bad_request' ? { code: CODE_OF_WORDS[kind] ?? kind } : {}),
+    ...(threadCode === undefined ? {} : { code: threadCode }),
   }
 }
 
@@ -121,8 +124,8 @@ const numberOf = (text: string | undefined) =>
 const clamp = (milliseconds: number) => Math.min(Math.max(0, Math.ceil(milliseconds)), MAX_RETRY_AFTER_MS)
 
 /** The body of a refusal, in the words of this protocol. */
-export function messagesErrorBody({ type, message }: DialectError, requestId: string): JsonObject {
-  return { type: 'error', error: { type, message }, request_id: requestId }
+export function messagesErrorBody({ type, message, code }: DialectError, requestId: string): JsonObject {
+  return { type: 'error', error: { type, message, ...threadDetails(code) }, request_id: requestId }
 }
 
 /** The last frame of a stream that failed. */
