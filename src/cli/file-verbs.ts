@@ -1,11 +1,13 @@
 import { Argument, type Command } from 'commander'
 import { configPath } from './gateway-file.ts'
+import { addImportVerbs } from './import-verbs.ts'
 import type { Verbs } from './verb.ts'
 
 const SCHEMA_NAMES = ['tollgate', 'server', 'catalog', 'prices', 'revocations']
 
 /** Adds the verbs about the files an admin owns: validate, import and schema. */
-export function addFileVerbs(program: Command, { io, action }: Verbs): void {
+export function addFileVerbs(program: Command, verbs: Verbs): void {
+  const { io, action } = verbs
   program
     .command('validate')
     .description('check every file and report all problems at once')
@@ -17,22 +19,7 @@ export function addFileVerbs(program: Command, { io, action }: Verbs): void {
       }),
     )
 
-  program
-    .command('import')
-    .description('turn the configuration of a client into ours')
-    .command('mcp-json <file>')
-    .description('the MCP servers of Claude Desktop, Cursor or VS Code, as servers/*.json and a catalog')
-    .option('--catalog <id>', 'the catalog to write', 'imported')
-    .option('--team <team>', 'who may use it (default: a team named like the catalog)')
-    .option('--dry-run', 'print the files instead of writing them')
-    .option('--force', 'write over files that are there')
-    .action(
-      action<{ catalog?: string; team?: string; dryRun?: boolean; force?: boolean }>(async (options, [file = '']) => {
-        const { importMcpJson } = await import('./import.ts')
-        const { catalog, team, dryRun = false, force = false } = options
-        return await importMcpJson({ file, catalog, team, out: configPath(options.config, io), dryRun, force }, io)
-      }),
-    )
+  addImportVerbs(program, verbs)
 
   program
     .command('schema')
