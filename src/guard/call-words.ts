@@ -1,5 +1,6 @@
 // The words of a proposed tool call. Arguments are judged as the tool would read them, not as they are escaped: every text in them is a part
-// of its own, and what is redacted is written back as JSON. Arguments that are not strict JSON (a member named twice among them) are one part.
+// of its own, names of members and numbers too, and what is redacted is written back as JSON; a number becomes a text. Arguments that are not
+// strict JSON (a member named twice among them) are one part.
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { TextLens, TextPart } from '../core/text-lens.ts'
 import { parseStrictJson } from '../lib/strict-json.ts'
@@ -33,10 +34,10 @@ export function toCallWords(lens: TextLens): CallWords {
     parts: [{ path: 'name', text: name }, ...found.map(({ path, text: words }) => ({ path, text: words }))],
     call: { name, args: root.value },
     rewritten(texts) {
-      if (texts.has(0)) return undefined
+      if (texts.has(0) || found.some(({ write }, index) => write === undefined && texts.has(index + 1))) return undefined
       found.forEach((one, index) => {
         const instead = texts.get(index + 1)
-        if (instead !== undefined) one.write(instead)
+        if (instead !== undefined) one.write?.(instead)
       })
       return JSON.stringify(root.value)
     },
@@ -44,7 +45,8 @@ export function toCallWords(lens: TextLens): CallWords {
 }
 
 interface Found extends TextPart {
-  write(text: string): void
+  /** Absent for the name of a member, which cannot be redacted. */
+  readonly write?: (text: string) => void
 }
 
 type Holder = Record<string | number, Json | undefined>
@@ -62,13 +64,25 @@ function collect(holder: object, key: string | number, path: string, found: Foun
   // Our own parse of the arguments: nobody else holds it, so it may be changed in place.
   const open = holder as Holder
   const value = open[key]
-  if (typeof value === 'string') {
-    const write = (text: string) =>
-      Object.defineProperty(open, key, { value: text, enumerable: true, writable: true, configurable: true })
-    found.push({ path, text: value, write })
+  const text = textOf(value)
+  if (text !== undefined) {
+    const write = (written: string) =>
+      Object.defineProperty(open, key, { value: written, enumerable: true, writable: true, configurable: true })
+    found.push({ path, text, write })
   } else if (Array.isArray(value)) {
     for (const index of value.keys()) collect(value, index, `${path}[${index}]`, found)
-  } else if (isJsonObject(value) && !JSON.isRawJSON(value)) {
-    for (const name of Object.keys(value)) collect(value, name, `${path}.${name}`, found)
+  } else if (isJsonObject(value)) {
+    for (const name of Object.keys(value)) {
+      const inner = `${path}.${name}`
+      found.push({ path: inner, text: name })
+      collect(value, name, inner, found)
+    }
   }
+}
+
+/** Texts, and numbers as they are written: a card number is one wherever it stands. */
+function textOf(value: Json | undefined): string | undefined {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return String(value)
+  return JSON.isRawJSON(value) ? value.rawJSON : undefined
 }

@@ -46,12 +46,19 @@ export function scanSecrets(text: string, from: number): Secret[] {
   for (let at = from; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code >= 128 || FIRST[code] === 0) continue
-    const secret = secretAt(text, at, from)
+    const secret = endedByBlock(text, secretAt(text, at, from))
     if (secret === undefined) continue
     found.push(secret)
     at = secret.end - 1
   }
   return found
+}
+
+/** Letters of a token may run into the dashes of a private key block, which must not hide behind them. */
+function endedByBlock(text: string, secret: Secret | undefined): Secret | undefined {
+  if (secret === undefined) return undefined
+  const block = text.slice(secret.start + 1, secret.end).indexOf('-----BEGIN')
+  return block === -1 || text.startsWith('-----BEGIN', secret.start) ? secret : { ...secret, end: secret.start + 1 + block }
 }
 
 function secretAt(text: string, at: number, from: number): Secret | undefined {
@@ -126,7 +133,8 @@ function awsSecretAt(text: string, at: number): Secret | undefined {
   const start = runEnd(text, at + name.length, BETWEEN, 8)
   const end = runEnd(text, start, BASE64, 41)
   if (start === at + name.length || end - start !== 40 || isExample(text.slice(start, end))) return undefined
-  return { start, end, label: 'aws secret key', rest: () => runOf(ALPHANUMERIC) }
+  // The name belongs to the finding: a stream forgets what stands before one.
+  return { start: at, end, label: 'aws secret key', rest: () => runOf(ALPHANUMERIC) }
 }
 
 /** A private key block, `at` being the B of its BEGIN. */

@@ -51,12 +51,22 @@ describe('credentials that are found', () => {
     }
   })
 
+  it('a private key that a token runs into', () => {
+    const token = `eyJ${letters(30)}.eyJ${letters(30)}.${letters(43)}`
+    const block = `-----BEGIN PRIVATE KEY-----\n${letters(200)}\n-----END PRIVATE KEY-----`
+
+    expect(scanSecrets(token + block, 0).map(({ start, end, label }) => ({ start, end, label }))).toEqual([
+      { start: 0, end: token.length, label: 'jwt' },
+      { start: token.length, end: token.length + block.length, label: 'private key' },
+    ])
+  })
+
   it('an AWS secret by its name', () => {
     const secret = letters(40)
 
     const [found] = scanSecrets(`aws_secret_access_key = ${secret}\n`, 0)
 
-    expect(found).toMatchObject({ start: 24, end: 64, label: 'aws secret key' })
+    expect(found).toMatchObject({ start: 0, end: 64, label: 'aws secret key' })
   })
 
   it('a private key block whose end is missing', () => {

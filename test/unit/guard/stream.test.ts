@@ -173,12 +173,33 @@ describe('a stream', () => {
         await stream(
           guard,
           cut(
-            `a${'x'.repeat(500)}b`,
+            `a${'x'.repeat(500)} b`,
             Array.from({ length: 100 }, () => 3),
           ),
         )
       ).text,
-    ).toBe('a#b')
+    ).toBe('a# b')
+  })
+
+  test('swallows a token far longer than what is held, of which only the begin tells', async () => {
+    const guard = guardOf([{ type: 'pattern', patterns: ['tok-[a-z0-9]+'], action: 'redact', replacement: '#' }], 16)
+    const pieces = cut(
+      `use tok-${'a1b2c3d4'.repeat(60)} now`,
+      Array.from({ length: 200 }, () => 3),
+    )
+
+    expect((await stream(guard, pieces)).text).toBe('use # now')
+  })
+
+  test('knows an AWS secret by a name that is long out', async () => {
+    const guard = guardOf([{ type: 'secrets' }], 128)
+    const secret = 'wJalrXUtnFEMIK7MDENGbPxRfiCYzzzAAAKEYqqq'
+    const pieces = cut(
+      `aws_secret_access_key = "${secret}" ${'and so on '.repeat(40)}`,
+      Array.from({ length: 200 }, () => 3),
+    )
+
+    expect((await stream(guard, pieces)).text).toMatch(/^\[redacted\]" and so on/)
   })
 
   it('holds a bounded tail and never half a character', async () => {
