@@ -28,7 +28,7 @@ export async function compare(
   run: (program: Program, milliseconds: number) => Promise<SliceResult>,
 ): Promise<readonly Row[]> {
   const rows = programs.map((program): Row => ({ program, cpu: [], firstMs: [] }))
-  for (const { program } of rows) await run(program, WARM_MS / (program.models === 'routes' ? 1 : 4))
+  for (const { program } of rows) await run(program, WARM_MS / (program.translates ? 1 : 4))
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const { program, cpu, firstMs } of round % 2 === 0 ? rows : rows.toReversed()) {
       const before = program.cpu()

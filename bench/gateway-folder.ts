@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { mockModel, routeName } from './model-names.ts'
 
 /** What a gateway under measurement stands before. */
 export interface Upstreams {
@@ -9,8 +8,6 @@ export interface Upstreams {
   readonly mcp?: string
   /** Base URL of a mock of the Chat Completions wire, with its version path. */
   readonly model?: string
-  /** The manners of the mock that routes are made for. */
-  readonly manners?: readonly string[]
 }
 
 /** Enough for any load a bench makes; every check still runs. */
@@ -23,12 +20,14 @@ const BOUNDS = {
 }
 const LIMITS = { callsPerMinute: 1_000_000, concurrent: 50_000, tokensPerMinute: 1_000_000_000 }
 
+const CLOCKS = { firstTokenMs: 3_600_000, idleMs: 3_600_000, totalMs: 3_600_000 }
+
 /** Writes the folder of a gateway with a token to verify, a catalog, limits and the ledger. Returns a token its callers need. */
 export async function writeGatewayFolder(folder: string, port: number, upstreams: Upstreams): Promise<string> {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const key = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256', use: 'sig' }
   const issuer = { issuer: 'https://bench.test', audience: ['bench'], jwks: { keys: [key] } }
-  const { mcp, model, manners = [] } = upstreams
+  const { mcp, model } = upstreams
   write(folder, 'tollgate.json', {
     data: { port },
     admin: { port: 0 },
@@ -36,14 +35,14 @@ export async function writeGatewayFolder(folder: string, port: number, upstreams
     identity: { issuers: [issuer] },
     bounds: BOUNDS,
     ...(model === undefined ? {} : { providers: { mock: { type: 'openai_compatible', baseUrl: model, connections: 10_000 } } }),
-    ...(model === undefined ? {} : { routes: routesFor(manners) }),
+    ...(model === undefined ? {} : { routes: { 'mock*': { targets: [{ provider: 'mock', model: 'mock*' }], clocks: CLOCKS } } }),
   })
   if (mcp !== undefined) write(folder, 'servers/mock.json', { type: 'http', url: mcp })
   write(folder, 'catalogs/bench.json', {
     title: 'Bench',
     for: { teams: ['bench'] },
     ...(mcp === undefined ? {} : { tools: [{ server: 'mock', allow: ['*'] }] }),
-    ...(model === undefined ? {} : { models: manners.map((manner) => ({ route: routeName(manner) })) }),
+    ...(model === undefined ? {} : { models: [{ route: 'mock*' }] }),
     limits: LIMITS,
   })
   return await new SignJWT({ team: 'bench' })
@@ -53,13 +52,6 @@ export async function writeGatewayFolder(folder: string, port: number, upstreams
     .setSubject('driver')
     .setExpirationTime('12h')
     .sign(privateKey)
-}
-
-function routesFor(manners: readonly string[]): object {
-  const clocks = { idleMs: 3_600_000, totalMs: 3_600_000 }
-  return Object.fromEntries(
-    manners.map((manner) => [routeName(manner), { targets: [{ provider: 'mock', model: mockModel(manner) }], clocks }]),
-  )
 }
 
 function write(folder: string, path: string, value: unknown): void {

@@ -3,7 +3,7 @@ import { requestOf, type ModelScenario } from './model-load.ts'
 import type { Program } from './programs.ts'
 
 /** The manner of a stream that says one word and then nothing. */
-export const IDLE_MANNER = 'hold=1'
+const IDLE_MANNER = 'hold=1'
 
 const SCENARIO: ModelScenario = {
   name: 'idle streams',

@@ -1,18 +1,20 @@
 // CPU per request of the gateway beside bare programs, over the same mock upstream. How it works: (1) all programs run at once; (2) each
 // round gives every program one slice of load, in turning order, so that noise of the machine hits all alike; (3) ratios are taken inside a
 // round and the median of the rounds is printed. Absolute figures are this machine's alone; compare ratios.
-// `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half.
+// `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half, `... outage` a full disk.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compare, report } from './comparison.ts'
-import { idleStreams, IDLE_MANNER } from './idle-streams.ts'
+import { idleStreams } from './idle-streams.ts'
 import { load, type Scenario } from './load.ts'
 import { modelLoad, type ModelScenario } from './model-load.ts'
+import { measureOutage } from './outage.ts'
 import { freePort, startGateway, startNginx, startNode, type Program } from './programs.ts'
 
 const CONNECTIONS = 16
 const IDLE_STREAMS = 1_000
+const OUTAGE_SECONDS = 600
 
 const MCP_SCENARIOS: readonly Scenario[] = [
   { name: 'tools/call, session (2025-11-25)', era: 'legacy', method: 'tools/call' },
@@ -41,6 +43,7 @@ if (process.platform === 'linux') await run(process.argv[2])
 else process.stdout.write('CPU times are read from /proc: this bench needs Linux.\n')
 
 async function run(half: string | undefined): Promise<void> {
+  if (half === 'outage') return await inFolder((folder) => measureOutage(folder, Number(process.argv[3] ?? OUTAGE_SECONDS)))
   if (half !== 'models') await inFolder(measureMcp)
   if (half !== 'mcp') await inFolder(measureModels)
 }
@@ -72,8 +75,7 @@ async function measureModels(folder: string): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const upstream = await freePort()
   stack.use(await startNode('model', upstream, ['mock-model.ts', String(upstream)]))
-  const manners = [...new Set([...MODEL_SCENARIOS.map(({ manner }) => manner), IDLE_MANNER])]
-  const gateway = { model: `http://127.0.0.1:${upstream}/v1`, manners }
+  const gateway = { model: `http://127.0.0.1:${upstream}/v1` }
   const programs = await startPrograms(stack, folder, upstream, gateway)
   // First of all: later the heaps have room to spare, and streams would seem to cost nothing.
   process.stdout.write(`\n${IDLE_STREAMS} idle streams\n`)

@@ -1,5 +1,5 @@
 import { Pool, type Dispatcher } from 'undici'
-import { mockModel, routeName } from './model-names.ts'
+import { mockModel } from './model-names.ts'
 import type { Program } from './programs.ts'
 
 /** One kind of model traffic. The gateway is asked by its own dialect, bare programs always by that of the mock. */
@@ -48,12 +48,11 @@ export async function modelLoad(program: Program, scenario: ModelScenario, milli
 
 /** The request of a scenario as this program understands it. */
 export function requestOf(program: Program, scenario: ModelScenario): Dispatcher.DispatchOptions {
-  const isGateway = program.models === 'routes'
-  const isMessages = isGateway && scenario.dialect === 'messages'
+  const isMessages = program.translates && scenario.dialect === 'messages'
   const words = 'Summarise the following ticket for the on-call engineer and propose one next step. '
   const content = words.repeat(Math.ceil(scenario.promptBytes / words.length)).slice(0, scenario.promptBytes)
   const body = {
-    model: isGateway ? routeName(scenario.manner) : mockModel(scenario.manner),
+    model: mockModel(scenario.manner),
     ...(scenario.stream ? { stream: true } : {}),
     ...(scenario.stream && !isMessages ? { stream_options: { include_usage: true } } : {}),
     max_tokens: 512,

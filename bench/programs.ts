@@ -10,8 +10,8 @@ export interface Program extends AsyncDisposable {
   readonly name: string
   readonly origin: string
   readonly headers: Readonly<Record<string, string>>
-  /** Whose names of models it knows: those of routes, or those of the mock behind it. */
-  readonly models: 'routes' | 'mock'
+  /** Whether it speaks dialects that the mock behind it does not. */
+  readonly translates: boolean
   /** CPU it used so far, in microseconds. */
   cpu(): number
   /** Resident memory in MiB. */
@@ -50,7 +50,7 @@ http { access_log off; ${paths} keepalive_requests 10000000; tcp_nodelay on;
 export async function startGateway(folder: string, port: number, upstreams: Upstreams): Promise<Program> {
   const token = await writeGatewayFolder(folder, port, upstreams)
   const gateway = [process.execPath, join(root, 'src/main.ts'), 'start', '--config', join(folder, 'tollgate.json')]
-  return { ...(await start('tollgate', port, gateway)), models: 'routes', headers: { authorization: `Bearer ${token}` } }
+  return { ...(await start('tollgate', port, gateway)), translates: true, headers: { authorization: `Bearer ${token}` } }
 }
 
 /** A port nobody listens on. */
@@ -77,7 +77,7 @@ async function start(name: string, port: number, [command = '', ...args]: readon
     name,
     origin: `http://127.0.0.1:${port}`,
     headers: {},
-    models: 'mock',
+    translates: false,
     cpu: () => cpuOf(child),
     memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
     async [Symbol.asyncDispose]() {

@@ -3,9 +3,6 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeGatewayFolder } from './gateway-folder.ts'
 
-/** Every model name the kit asks for, as it writes them behind the question mark. */
-const MANNERS = ['', 'size=600', 'latency=5&size=600', 'size=2000', 'chunks=20&delay=5', 'chunks=200', 'hold=600000']
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -15,7 +12,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const folder = resolve(positionals[0] ?? 'bench-folder')
-const token = await writeGatewayFolder(folder, Number(values.port), { mcp: values.mcp, model: values.model, manners: MANNERS })
+const token = await writeGatewayFolder(folder, Number(values.port), { mcp: values.mcp, model: values.model })
 const main = resolve(import.meta.dirname, '../src/main.ts')
 const start = `${process.execPath} ${main} start --config ${join(folder, 'tollgate.json')}`
-process.stdout.write(`${JSON.stringify({ start, header: `authorization: Bearer ${token}`, model: 'mock' }, undefined, 2)}\n`)
+process.stdout.write(`${JSON.stringify({ start, header: `authorization: Bearer ${token}` }, undefined, 2)}\n`)
