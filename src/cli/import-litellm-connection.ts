@@ -187,7 +187,7 @@ function vertex(work: ImportWork, parameters: Parameters): Connection {
 }
 
 /** A service account: by file, by variable, or as JSON in the source. */
-export function googleCredentials(work: ImportWork, value: unknown, path: string): Draft {
+function googleCredentials(work: ImportWork, value: unknown, path: string): Draft {
   if (typeof value === 'string' && /^[^{]*\.json$/.test(value) && !value.startsWith('os.environ/'))
     return { type: 'service_account', key: `file:${value}` }
   if (value !== undefined && value !== null)

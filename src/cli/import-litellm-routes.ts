@@ -209,6 +209,7 @@ function fallbacksOf(work: ImportWork, { groups, settings, aliases }: RoutePlan)
     return known.slice(0, most)
   }
   const listed = settings.get('fallbacks')
+  if (listed !== undefined && !Array.isArray(listed.value)) work.report.skipped(listed.path, 'expected a list')
   let otherwise: string[] = []
   for (const [index, item] of asList(listed?.value).entries()) {
     for (const [name, names] of Object.entries(asObject(item))) {

@@ -46,6 +46,7 @@ const READ = new Set([
 /** MCP servers as registrations, and a catalog per audience that shows their tools. */
 export function addServers(work: ImportWork, value: unknown, aliases: Draft): void {
   const audiences = new Map<string, Draft[]>()
+  if (Array.isArray(value)) work.report.skipped('mcp_servers', 'expected an object')
   for (const [name, item] of Object.entries(asObject(value))) {
     const path = pathOf('mcp_servers', name)
     const entry = asObject(item)

@@ -98,6 +98,8 @@ function credentialsOf(work: ImportWork, list: unknown): Credentials {
 function aliasesOf(work: ImportWork, settings: Settings, groups: Groups): Map<string, string> {
   const aliases = new Map<string, string>()
   const setting = settings.get('model_group_alias')
+  if (setting !== undefined && Object.keys(asObject(setting.value)).length === 0)
+    work.report.skipped(setting.path, 'expected an object')
   for (const [alias, value] of Object.entries(asObject(setting?.value))) {
     const path = pathOf(setting?.path ?? '', alias)
     const group = typeof value === 'string' ? value : asObject(value)['model']

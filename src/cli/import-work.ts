@@ -15,6 +15,8 @@ export interface ImportWork {
   readonly report: ImportReport
   readonly variables: Map<string, Variable>
   readonly providers: Map<string, Draft>
+  /** Ids of providers by everything they say. */
+  readonly providerIds: Map<string, string>
   readonly routes: Map<string, Draft>
   readonly catalogs: Map<string, Draft>
   readonly servers: ImportedServer[]
@@ -35,6 +37,7 @@ export function createWork(): ImportWork {
     report: createReport(),
     variables: new Map(),
     providers: new Map(),
+    providerIds: new Map(),
     routes: new Map(),
     catalogs: new Map(),
     servers: [],
@@ -137,9 +140,11 @@ export function plainHeaders(work: ImportWork, value: unknown, path: string): Re
 /** The id of a provider like this one; providers that are the same in everything are one. */
 export function addProvider(work: ImportWork, draft: Draft, hint: string): string {
   const wanted = JSON.stringify(draft)
-  for (const [id, known] of work.providers) if (JSON.stringify(known) === wanted) return id
+  const known = work.providerIds.get(wanted)
+  if (known !== undefined) return known
   const id = freeId(hint, new Set(work.providers.keys()))
   work.providers.set(id, draft)
+  work.providerIds.set(wanted, id)
   return id
 }
 

@@ -2,6 +2,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { env } from 'node:process'
+import fc from 'fast-check'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../src/catalog/read.ts'
@@ -239,5 +240,95 @@ describe('groups of LiteLLM', () => {
       [{ agents: ['k'], teams: ['t'] }, [{ route: 'a' }]],
       [{ teams: ['t'], when: '!(principal.agent in ["k"])' }, [{ route: 'a' }]],
     ])
+  })
+})
+
+describe('whatever stands in a file', () => {
+  const value = fc.jsonValue({ maxDepth: 3 })
+  const members = (names: readonly string[]) =>
+    fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] })
+  const list = (names: readonly string[]) => fc.oneof(value, fc.array(members(names), { maxLength: 3 }))
+
+  test('is read without a crash, from LiteLLM', () => {
+    const params = members([
+      'api_base',
+      'api_key',
+      'tags',
+      'weight',
+      'order',
+      'timeout',
+      'extra_headers',
+      'input_cost_per_token',
+      'x',
+      '__proto__',
+    ])
+    const row = fc.record({
+      model_name: fc.constantFrom('a', 'b', '*', ''),
+      litellm_params: fc
+        .tuple(params, fc.constantFrom('gpt-4o', 'bedrock/x', 'vertex_ai/x', 'azure/x', 'ollama/x'))
+        .map(([more, model]) => ({ ...more, model })),
+      model_info: value,
+    })
+    const config = fc.record(
+      {
+        model_list: fc.oneof(value, fc.array(row, { maxLength: 4 })),
+        router_settings: members([
+          'fallbacks',
+          'default_fallbacks',
+          'model_group_alias',
+          'routing_groups',
+          'retry_policy',
+          'optional_pre_call_checks',
+          'timeout',
+        ]),
+        litellm_settings: members(['max_budget', 'budget_duration', 'cost_discount_config', 'mcp_aliases']),
+        general_settings: fc.record({ enable_jwt_auth: fc.constant(true), litellm_jwtauth: value }),
+        mcp_servers: fc.oneof(
+          value,
+          fc.dictionary(fc.string(), members(['url', 'command', 'auth_type', 'auth_value', 'access_groups'])),
+        ),
+        guardrails: value,
+        credential_list: list(['credential_name', 'credential_values']),
+      },
+      { requiredKeys: [] },
+    )
+    const keys = fc.oneof(
+      value,
+      fc.record({
+        keys: list(['key_alias', 'models', 'team_id', 'aliases', 'max_budget']),
+        teams: list(['team_id', 'team_alias', 'models']),
+      }),
+    )
+
+    fc.assert(
+      fc.property(config, keys, (given, answers) => {
+        const { report, routes } = convertLitellm({ config: given, keys: answers, models: answers, now: new Date(0) })
+        for (const route of routes.values()) expect(route['targets']).not.toEqual([])
+        for (const { path, note } of report.rows) expect([typeof path, typeof note]).toEqual(['string', 'string'])
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('is read without a crash, from Portkey', () => {
+    const leaf = members(['provider', 'virtual_key', 'weight', 'override_params', 'retry', 'api_key', 'custom_host', 'name'])
+    const strategy = fc.oneof(
+      value,
+      fc.record({
+        mode: fc.constantFrom('fallback', 'loadbalance', 'conditional', 'single'),
+        conditions: list(['query', 'then']),
+        default: value,
+      }),
+    )
+    const inner = fc.record({ strategy, targets: fc.oneof(value, fc.array(leaf, { maxLength: 3 })) })
+    const config = fc.oneof(value, fc.record({ strategy, targets: fc.array(fc.oneof(leaf, inner), { maxLength: 3 }) }))
+
+    fc.assert(
+      fc.property(config, members(['a']), (given, slugs) => {
+        const { routes } = convertPortkey({ config: given, slugs, route: 'x' })
+        for (const route of routes.values()) expect(route['targets']).not.toEqual([])
+      }),
+      { numRuns: 200 },
+    )
   })
 })
