@@ -2,7 +2,8 @@
 // 1. Each channel keeps a window: the last words, of which the newest `holdBack` characters are held. A piece is judged together with the
 // window, so a finding that is split over pieces is seen whole. 2. A finding is acted upon once it begins in what is about to go out: being
 // shorter than what is held, it can change no more. Blocking is earlier: as soon as something follows the finding. 3. What went out is
-// forgotten, but for the one character before the window that word boundaries look back at.
+// forgotten, but for the one character before the window that word boundaries look back at. 4. Where words are held anyway, a window is read
+// again only when a sixteenth of `holdBack` has come.
 // It does not promise to catch whole what is longer than `holdBack`, except where an evaluator says how its finding goes on (`rest`).
 import type { TextLens } from '../core/text-lens.ts'
 import type { Evaluator, Finding, Rest, Words } from './evaluator.ts'
@@ -32,6 +33,8 @@ interface Channel {
   from: number
   /** Up to here everything went out, or was replaced. */
   done: number
+  /** Characters that came since it was last judged. */
+  unjudged: number
   rest: Rest | undefined
 }
 
@@ -42,6 +45,8 @@ interface Tally {
   ms: number
 }
 
+/** Times a character is read at most, about. */
+const STRIDES = 16
 const MAX_CALL_VERDICTS = 256
 const MAX_TALLIES = 256
 const PASS_NOTHING: StreamJudgement = { kind: 'pass', text: '' }
@@ -50,6 +55,8 @@ class AnswerStream implements GuardStream {
   readonly #options: StreamOptions
   /** Whether anything must be held; else words go out as they come. */
   readonly #holds: boolean
+  /** Characters that are waited for before a window is read again, so that tiny pieces do not cost a window each. */
+  readonly #stride: number
   readonly #channels = new Map<number, Channel>()
   readonly #tallies = new Map<string, Tally>()
   readonly #callVerdicts: Verdict[] = []
@@ -58,6 +65,7 @@ class AnswerStream implements GuardStream {
 
   constructor(options: StreamOptions) {
     this.#options = options
+    this.#stride = Math.floor(options.holdBack / STRIDES)
     this.#holds = options.evaluators.some(({ mode, holds }) => mode === 'enforce' && holds)
   }
 
@@ -65,10 +73,13 @@ class AnswerStream implements GuardStream {
     if (this.#blocked !== undefined) return this.#blocked
     if (this.#options.evaluators.length === 0) return { kind: 'pass', text }
     if (text === '') return PASS_NOTHING
-    const open = this.#channels.get(channel) ?? { text: '', from: 0, done: 0, rest: undefined }
+    const open = this.#channels.get(channel) ?? { text: '', from: 0, done: 0, unjudged: 0, rest: undefined }
     this.#channels.set(channel, open)
     open.text += text
     this.#received += text.length
+    open.unjudged += text.length
+    if (this.#holds && open.unjudged < this.#stride) return PASS_NOTHING
+    open.unjudged = 0
     return await this.#judge(open, false)
   }
 
