@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { GatewayEvent } from '../../../src/core/events.ts'
+import { GatewayError } from '../../../src/core/errors.ts'
 import type { Principal } from '../../../src/core/principal.ts'
 import type { BudgetRule } from '../../../src/core/snapshot.ts'
 import { periodOf } from '../../../src/metering/budget-period.ts'
@@ -150,5 +151,169 @@ describe('budgets', () => {
       }),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('balances are read from the ledger', () => {
+  /** A ledger whose answers the test gives one by one. */
+  function waiting(fields: { readonly maxBalances?: number } = {}) {
+    const events: GatewayEvent[] = []
+    const asked: { readonly query: UsageQuery; answer(rows: readonly Partial<UsageRow>[]): void; fail(error: Error): void }[] = []
+    const clock = { now: NOON }
+    const live = createBudgets({
+      query: (query) =>
+        new Promise((resolve, reject) => {
+          asked.push({ query, answer: (rows) => resolve(rows as readonly UsageRow[]), fail: reject })
+        }),
+      report: (event) => events.push(event),
+      now: () => clock.now,
+      ...fields,
+    })
+    return { live, events, asked, clock }
+  }
+
+  const spent = (live: { balance: ReturnType<typeof createBudgets>['balance'] }, budget: BudgetRule) =>
+    live.balance(budget, scope()).spent
+
+  test('more groups than one answer holds are read by spans of time, whose sums are added', async () => {
+    const perRun = monthly({ per: 'session' })
+    const runs = Array.from({ length: 25 }, (_value, index) => ({
+      session: `run ${index % 20}`,
+      at: NOON - index * 3_600_000 + 1,
+    }))
+    const budgets = createBudgets({
+      async query({ from, to }) {
+        const found = runs.filter(({ at }) => at >= from && at < to)
+        if (new Set(found.map(({ session }) => session)).size > 3) throw new GatewayError('invalid_request', 'more than 3 groups')
+        // Only what a balance is made of is read.
+        return found.map(({ session }) => ({
+          group: { issuer: 'i', org: null, subject: 'research', session },
+          nanoUsd: 10,
+        })) as unknown as readonly UsageRow[]
+      },
+      report: () => undefined,
+      now: () => NOON,
+    })
+
+    await budgets.prepare([perRun])
+
+    expect(budgets.balance(perRun, scope('research', 'run 1')).spent).toBe(20)
+    expect(budgets.balance(perRun, scope('research', 'run 19')).spent).toBe(10)
+    expect(budgets.reserve([perRun], scope('research', 'new'), 1)).toMatchObject({ granted: true })
+  })
+
+  test('a ledger that cannot be read refuses calls, is reported, and is asked again when calls come', async () => {
+    const { live, events, asked, clock } = waiting()
+    const prepared = live.prepare([monthly()])
+    await Promise.resolve()
+    asked[0]?.fail(new Error('disk'))
+
+    await expect(prepared).resolves.toBeUndefined()
+    expect(events).toMatchObject([{ type: 'internal-error' }])
+    expect(live.reserve([monthly()], scope(), 1)).toMatchObject({ granted: false, retryAfterSeconds: 1 })
+    clock.now += 1_001
+    live.reserve([monthly()], scope(), 1)
+    await Promise.resolve()
+    await Promise.resolve()
+    asked[1]?.answer([{ group: {}, nanoUsd: 30 }])
+    await live.prepare([monthly()])
+
+    expect(asked).toHaveLength(2)
+    expect(spent(live, monthly())).toBe(30)
+    expect(live.reserve([monthly()], scope(), 1)).toMatchObject({ granted: true })
+  })
+
+  test('two readings at one time count nothing twice', async () => {
+    const { live } = await opened([])
+    const { live: twice, asked } = waiting()
+
+    const [first, second] = [twice.prepare([monthly()]), twice.prepare([monthly()])]
+    await Promise.resolve()
+    for (const one of asked) one.answer([{ group: {}, nanoUsd: 400 }])
+    await first
+    for (const one of asked) one.answer([{ group: {}, nanoUsd: 400 }])
+    await second
+
+    expect(spent(twice, monthly())).toBe(400)
+    expect(spent(live, monthly())).toBe(0)
+  })
+
+  test('a budget that is taken away and comes back has the balance of the ledger, and keeps what is reserved', async () => {
+    const { live, asked } = waiting()
+    const first = live.prepare([monthly()])
+    await Promise.resolve()
+    asked[0]?.answer([{ group: {}, nanoUsd: 100 }])
+    await first
+    const early = live.reserve([monthly()], scope(), 50)
+    const during = live.reserve([monthly()], scope(), 60)
+    const late = live.reserve([monthly()], scope(), 70)
+
+    await live.prepare([])
+    if (early.granted) early.settle(5)
+    const again = live.prepare([monthly()])
+    await Promise.resolve()
+    await Promise.resolve()
+    if (during.granted) during.settle(6)
+    asked[1]?.answer([{ group: {}, nanoUsd: 105 }])
+    await again
+
+    expect(live.balance(monthly(), scope())).toEqual({ spent: 111, reserved: 70 })
+    if (late.granted) late.settle(7)
+    expect(live.balance(monthly(), scope())).toEqual({ spent: 118, reserved: 0 })
+  })
+})
+
+describe('balances in memory', () => {
+  test('a flood of run names forgets no balance of a month and no run that is under way', async () => {
+    const [perRun, perTeam] = [monthly({ per: 'session' }), monthly({ id: 'a#1', by: 'team', nanoUsd: 1_000_000 })]
+    const live = createBudgets({ query: async () => [], report: () => undefined, now: () => NOON, maxBalances: 10 })
+    await live.prepare([perRun, perTeam])
+    const other = live.reserve([perTeam], scope('support'), 900)
+    if (other.granted) other.settle(900)
+    const long = live.reserve([perRun], scope('research', 'long'), 600)
+
+    for (let count = 0; count < 500; count += 1) {
+      const call = live.reserve([perRun, perTeam], scope('research', `flood ${count}`), 1)
+      if (call.granted) call.settle(1)
+    }
+
+    expect(live.balance(perTeam, scope('support')).spent).toBe(900)
+    expect(live.balance(perTeam, scope('research')).spent).toBe(500)
+    expect(live.reserve([perRun], scope('research', 'long'), 600)).toMatchObject({ granted: false })
+    if (long.granted) long.settle(600)
+    expect(live.balance(perRun, scope('research', 'long'))).toEqual({ spent: 600, reserved: 0 })
+  })
+
+  test('a refused call leaves nothing behind', async () => {
+    const perRun = monthly({ per: 'session' })
+    const live = createBudgets({ query: async () => [], report: () => undefined, now: () => NOON, maxBalances: 2 })
+    await live.prepare([perRun])
+    for (const run of ['a', 'b']) {
+      const call = live.reserve([perRun], scope('research', run), 10)
+      if (call.granted) call.settle(10)
+    }
+
+    for (let count = 0; count < 50; count += 1) live.reserve([perRun], scope('research', `refused ${count}`), 2_000)
+
+    expect(live.balance(perRun, scope('research', 'a')).spent).toBe(10)
+    expect(live.balance(perRun, scope('research', 'b')).spent).toBe(10)
+  })
+
+  test('a period that is over makes room, but for what is still reserved in it', async () => {
+    const clock = { now: NOON }
+    const hourly = monthly({ per: 'hour', by: 'team' })
+    const live = createBudgets({ query: async () => [], report: () => undefined, now: () => clock.now, maxPeriods: 2 })
+    await live.prepare([hourly])
+    const open = live.reserve([hourly], scope('a'), 10)
+    const done = live.reserve([hourly], scope('b'), 10)
+    if (done.granted) done.settle(10)
+
+    expect(live.reserve([hourly], scope('c'), 10)).toMatchObject({ granted: false })
+    clock.now += 3_600_000
+    expect(live.reserve([hourly], scope('c', 'run', clock.now), 10)).toMatchObject({ granted: true })
+
+    if (open.granted) open.settle(10)
+    expect(live.balance(hourly, scope('a'))).toEqual({ spent: 10, reserved: 0 })
+    expect(live.balance(hourly, scope('b'))).toEqual({ spent: 0, reserved: 0 })
   })
 })
