@@ -73,6 +73,8 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   #keepAlive: NodeJS.Timeout | undefined
   #dropped: readonly string[] = []
   #attemptAt = 0
+  /** The body with words the guard changed. */
+  #rewritten: JsonObject | undefined
   /** The guard changed words of the answer. */
   #isChanged = false
 
@@ -146,13 +148,17 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       parts: lens.parts,
       replace: (path, text) => {
         lens.replace(path, text)
-        this.#request = { ...this.#request, json, bytes: Buffer.from(JSON.stringify(json)) }
+        this.#rewritten = json
       },
     }
   }
 
   async open(decision: Decision, road: Road): Promise<ModelAnswer> {
     const { deps, signatures } = this.#parts
+    if (this.#rewritten !== undefined) {
+      const bytes = Buffer.from(JSON.stringify(this.#rewritten))
+      this.#request = { ...this.#request, json: this.#rewritten, bytes }
+    }
     const visit = this.#toVisit(decision)
     this.#visit = visit
     const plan = deps.router.plan({
