@@ -53,7 +53,7 @@ class MemoryLimiter implements Limiter {
       if (rule.kind === 'rate') this.#window(rule.key).add(now, rule.max)
       else if (rule.kind === 'concurrent') held.push(rule.key)
       else {
-        this.#tokenWindow(rule.key).add(now, tokens)
+        if (tokens > 0) this.#tokenWindow(rule.key).add(now, tokens)
         reserved.push(() => this.#tokenWindow(rule.key))
       }
     }
@@ -67,7 +67,7 @@ class MemoryLimiter implements Limiter {
         giveBack()
         if (!isOpen) return
         isOpen = false
-        for (const window of reserved) window().replace(now, tokens, used, this.#deps.now())
+        if (tokens > 0 || used > 0) for (const window of reserved) window().replace(now, tokens, used, this.#deps.now())
       },
     }
   }
@@ -92,6 +92,7 @@ class MemoryLimiter implements Limiter {
   /** Whole seconds until the rule would admit a call; 0 when it does now. When a running call ends cannot be known: one second. */
   #waitOf(rule: LimitRule, now: number, tokens: number): number {
     if (rule.kind === 'concurrent') return (this.#concurrent.get(rule.key) ?? 0) < rule.max ? 0 : 1
+    if (rule.kind === 'tokens' && tokens === 0) return 0 // calls of tools are not counted in tokens
     const window = rule.kind === 'rate' ? this.#rates.get(rule.key) : this.#tokens.get(rule.key)
     if (window === undefined) return this.#hasRoom(now) ? 0 : 1
     return Math.ceil(window.waitMs(now, rule.max, tokens) / 1_000)

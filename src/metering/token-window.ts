@@ -43,12 +43,16 @@ export class TokenWindow {
     this.#change(secondOf(now), tokens)
   }
 
-  /** Puts what was really used in the place of what was reserved `at` some moment. What has left the window changes nothing but what is new. */
+  /**
+   * Puts what was really used in the place of what was reserved `at` some moment. What was used beyond that counts now, and so does all of it
+   * when the reservation has left the window.
+   */
   replace(at: number, reserved: number, used: number, now: number): void {
     this.#forget(now)
     const second = secondOf(at)
-    if (second < this.#last - SECONDS) return
-    this.#change(second, used - reserved)
+    const kept = second < this.#last - SECONDS ? 0 : reserved
+    if (used < kept) this.#change(second, used - kept)
+    else this.#change(secondOf(now), used - kept)
   }
 
   #change(second: number, tokens: number): void {

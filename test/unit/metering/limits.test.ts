@@ -172,6 +172,35 @@ describe('tokens', () => {
     expect(limiter.admit([tokens(100)], 50)).toMatchObject({ admitted: true })
   })
 
+  test.each([
+    ['less than reserved: at the time it was admitted', 30_000, 20_000, 31],
+    ['more than reserved: the rest at the time it ended', 30_000, 50_000, 61],
+    ['after the reservation left the window: all of it at the time it ended', 65_000, 50_000, 61],
+    ['much later, less than reserved', 600_000, 1_000, 61],
+  ])('an answer that took %s', (_name, tookMs, used, freeInSeconds) => {
+    const { clock, limiter } = atClock(1_000_000)
+    const rule = tokens(100_000)
+
+    const admission = limiter.admit([rule], 40_000)
+    clock.now += tookMs
+    if (admission.admitted) admission.release(used)
+
+    expect(limiter.peek(rule)).toEqual({ used, resetMs: freeInSeconds * 1_000 })
+  })
+
+  test('calls that take no tokens pass a full counter and open none', () => {
+    const { limiter } = atClock()
+    const full = tokens(100)
+    limiter.admit([full], 100)
+
+    const tool = limiter.admit([full, tokens(200)], 0)
+    if (tool.admitted) tool.release(0)
+
+    expect(tool.admitted).toBe(true)
+    expect(limiter.admit([full], 1).admitted).toBe(false)
+    expect(limiter.size).toBe(1)
+  })
+
   test('releasing twice counts once', () => {
     const limiter = open()
     const admission = limiter.admit([tokens(100)], 50)
