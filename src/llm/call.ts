@@ -269,7 +269,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       delivery: new Delivery({
         open: () => this.#openStream(),
         onHangUp: () => this.controller.abort(),
-        onDrain: () => visit.onDrain(),
+        onDrain: () => visit.attempt?.drained(),
       }),
       passed: passedHeaders(this.#http.headers),
       begin: (dropped, at) => {
@@ -277,7 +277,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
         this.#dropped = dropped
         this.#attemptAt = at
       },
-      onDrain: () => undefined,
+      attempt: undefined,
       sink: undefined,
       encodeContext: () => ({
         model: this.target,

@@ -151,7 +151,7 @@ class Run {
       check: (json) => reader.check(json),
     })
     if (attempt === undefined) return undefined
-    visit.onDrain = () => attempt.drained()
+    visit.attempt = attempt
     return { target, prepared, outcome, at: deps.now().getTime(), startedAt, attempt }
   }
 

@@ -22,8 +22,8 @@ export interface ModelVisit {
   begin(dropped: readonly string[], at: number): void
   /** What writes the stream under way: how a break is told to the caller. */
   sink: StreamSink | undefined
-  /** What to do when the caller can take more. */
-  onDrain: () => void
+  /** Hears when the caller can take more. No function that is replaced: V8 would keep each visit until the next full collection. */
+  attempt: { drained(): void } | undefined
   encodeContext(): EncodeContext
   /** The request in the middle form, for a target of a family; `json` has the members the target adds. */
   middle(json: JsonObject, family: string): ChatRequest
