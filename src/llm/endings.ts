@@ -20,8 +20,9 @@ export function answerFacts({ answer, reason, committed }: Ending): AnswerFacts 
   if (answer.kind === 'abandoned') return { ...abandonedFacts(reason, committed), bytes, attempt }
   if (answer.kind === 'whole' || answer.end.kind === 'complete') return { status: 'ok', bytes, attempt }
   if (answer.end.kind === 'blocked') return { status: 'blocked', error: 'guard_blocked', bytes, attempt }
-  const error = answer.end.byCaller === true ? 'request_timeout' : `upstream_cut:${answer.end.failure.kind}`
-  return { status: 'cut', error, bytes, attempt }
+  const { by, failure } = answer.end
+  const error = by === undefined ? `upstream_cut:${failure.kind}` : endError(answer.end).code
+  return { status: committed ? 'cut' : 'error', error, bytes, attempt }
 }
 
 function abandonedFacts(reason: unknown, committed: boolean): Pick<AnswerFacts, 'status' | 'error'> {
@@ -32,7 +33,8 @@ function abandonedFacts(reason: unknown, committed: boolean): Pick<AnswerFacts, 
 /** What the caller is told of a stream that did not reach its end. */
 export function endError(end: Exclude<StreamEnd, { kind: 'complete' }>): GatewayError {
   if (end.kind === 'blocked') return new GatewayError('guard_blocked', `blocked: ${end.reason}`)
-  if (end.byCaller === true) return new GatewayError('request_timeout', 'the answer was not read in time')
+  if (end.by === 'guard') return new GatewayError('internal', 'the guard could not judge the answer')
+  if (end.by === 'caller') return new GatewayError('request_timeout', 'the answer was not read in time')
   return new GatewayError('upstream_cut', 'the provider broke off in the middle of the answer')
 }
 

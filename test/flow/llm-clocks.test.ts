@@ -11,7 +11,7 @@ describe('each of the four clocks alone', () => {
     { name: 'idle, between two pieces', clocks: { idleMs: 60 }, model: 'a?stallChunk=1', stream: true, status: 200 },
     {
       name: 'total, while pieces keep coming',
-      clocks: { totalMs: 150 },
+      clocks: { totalMs: 800 },
       model: 'a?chunks=1000&delay=20&size=2000',
       stream: true,
       status: 200,
@@ -24,7 +24,7 @@ describe('each of the four clocks alone', () => {
     const answer = await models.post('/v1/chat/completions', { ...said, model: 'slow', stream })
     const text = await answer.text()
 
-    expect(performance.now() - began).toBeLessThan(1_500)
+    expect(performance.now() - began).toBeLessThan(3_500)
     expect(answer.status).toBe(status)
     expect(text).not.toContain('[DONE]')
     expect(text).toMatch(/"type":"server_error"/)

@@ -59,7 +59,7 @@ export function startAttempt(options: AttemptOptions): Attempt {
 }
 
 const MAX_ERROR_BYTES = 65_536
-const UNJUDGED: StreamEnd = { kind: 'cut', failure: { kind: 'invalid', message: 'the answer could not be judged' } }
+const UNJUDGED: StreamEnd = { kind: 'cut', failure: { kind: 'invalid', message: 'the answer could not be judged' }, by: 'guard' }
 
 class RunningAttempt implements Attempt, UpstreamListener {
   readonly done: Promise<AttemptEnd>
@@ -77,6 +77,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
   /** Chunks that wait while the guard judges an earlier one; set while it does. */
   #waiting: Buffer[] | undefined
   #bodyEnded = false
+  /** The connection broke while a chunk was judged: told afterwards, since what is judged may still be written. */
+  #broken: StreamEnd | undefined
   #isFull = false
   firstContentMs: number | undefined
   sink: StreamSink | undefined
@@ -142,9 +144,12 @@ class RunningAttempt implements Attempt, UpstreamListener {
   }
 
   failed(failure: Failure): void {
-    if (this.firstContentMs === undefined || this.sink === undefined) return this.#settle({ kind: 'failed', failure })
+    if (this.sink === undefined) return this.#settle({ kind: 'failed', failure })
     const end = { kind: 'cut', failure } as const
-    this.#settle({ kind: 'streamed', end: this.#isFull ? { ...end, byCaller: true } : end })
+    const isLate = failure.kind === 'timeout'
+    if (this.#waiting !== undefined && !isLate) this.#broken = end
+    else if (this.#waiting !== undefined) this.#settleStream({ ...end, by: 'guard' })
+    else this.#settleStream(this.#isFull && isLate ? { ...end, by: 'caller' } : end)
   }
 
   #settle(end: AttemptEnd): void {
@@ -198,7 +203,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
       return
     }
     if (this.#settled) return
-    if (this.#bodyEnded) this.#closeSink()
+    if (this.#broken !== undefined) this.#settleStream(this.#broken)
+    else if (this.#bodyEnded) this.#closeSink()
     else if (!this.#isFull) this.#call.resume()
   }
 
@@ -221,7 +227,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
 
   #settleStream(end: StreamEnd): void {
     // Before the first content nothing went out, so a cut is a failure like any other.
-    if (end.kind === 'cut' && this.firstContentMs === undefined) this.#settle({ kind: 'failed', failure: end.failure })
+    if (end.kind === 'cut' && end.by === undefined && this.firstContentMs === undefined)
+      this.#settle({ kind: 'failed', failure: end.failure })
     else this.#settle({ kind: 'streamed', end })
   }
 

@@ -25,7 +25,7 @@ export interface Turn {
 export function reportOutcome({ attempt, outcome }: Turn, end: AttemptEnd): void {
   const firstMs = attempt.firstContentMs ?? 0
   if (end.kind === 'whole' || (end.kind === 'streamed' && end.end.kind === 'complete')) outcome.succeeded(firstMs)
-  else if (end.kind === 'streamed' && end.end.kind === 'cut' && end.end.byCaller !== true) outcome.failed(end.end.failure)
+  else if (end.kind === 'streamed' && end.end.kind === 'cut' && end.end.by === undefined) outcome.failed(end.end.failure)
   else outcome.neutral()
 }
 

@@ -2,10 +2,10 @@ import type { Usage } from '../../core/usage.ts'
 import type { Failure } from '../middle.ts'
 import type { DialectError } from '../wire.ts'
 
-/** What became of a stream. `cut`: it did not reach its end, `byCaller` because the caller stopped reading; `blocked`: the guard stopped it. */
+/** What became of a stream. `cut`: it did not reach its end, through the provider unless `by` names another; `blocked`: the guard stopped it. */
 export type StreamEnd =
   | { readonly kind: 'complete' }
-  | { readonly kind: 'cut'; readonly failure: Failure; readonly byCaller?: true }
+  | { readonly kind: 'cut'; readonly failure: Failure; readonly by?: 'caller' | 'guard' }
   | { readonly kind: 'blocked'; readonly reason: string }
 
 /** Takes the bytes of a provider's stream to the caller, forwarded or translated. */
