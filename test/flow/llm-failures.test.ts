@@ -28,6 +28,23 @@ describe('the way from one target to the next', () => {
   })
 })
 
+describe('words a guard holds back', () => {
+  it('of a provider that broke off are not sent as those of the next', async () => {
+    await using models = await startModelGateway({
+      file: { guards: { house: { evaluators: [{ type: 'pattern', name: 'names', patterns: ['(?i)project falcon'] }] } } },
+      catalog: { guards: ['house'] },
+      routes: { two: { targets: targets('a?text=Project%20Fal&chunks=1&cutChunk=1', 'b?text=well') } },
+    })
+
+    const answer = await models.post('/v1/chat/completions', { ...said, model: 'two', stream: true })
+    const text = await answer.text()
+
+    expect(names(models.fakes.requests())).toEqual(['a', 'b'])
+    expect(text).toContain('[DONE]')
+    expect([...text.matchAll(/"content":"([^"]*)"/g)].map(([, words]) => words).join('')).toBe('well')
+  })
+})
+
 describe('names of parameters that cannot be said', () => {
   const hostile = ['line\r\nx-evil: 1', '日本', 'tab\tbell\u0007', 'x'.repeat(300)]
   it.each([{ stream: false }, { stream: true }])(

@@ -91,7 +91,6 @@ class Run {
     const { deps } = this.#parts
     const { route, exchange } = this.#visit
     deps.router.arrived(route)
-    if (this.#visit.request.stream) this.#guard = this.#road.guardStream()
     let failed: FailedTurn | undefined
     for (let round = 0; round <= route.retries; round += 1) {
       if (failed !== undefined && !this.#mayFollow(failed)) break
@@ -127,6 +126,8 @@ class Run {
   async #send(target: ModelTarget, outcome: TargetAttempt): Promise<Turn | undefined> {
     const { deps } = this.#parts
     const visit = this.#visit
+    // Anew for each attempt: a guard may still hold words of the one before.
+    this.#guard = visit.request.stream ? this.#road.guardStream() : undefined
     const preparing = prepare({ deps, visit, target, guarded: this.#guard !== undefined })
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if (prepared.kind === 'unfit') {
