@@ -37,6 +37,30 @@ const LOCAL = new Set(['ollama'])
 const MODES = new Set(['chat', 'responses', 'completion', 'embedding'])
 const STEPS = ['128k', '200k', '256k', '272k', '512k'] as const
 const TIERS = { priority: '_priority', flex: '_flex', batch: '_batches' } as const
+const REGIONS = ['eu', 'us'] as const
+/** The kind that a kind without a price of its own is priced as. */
+const PARENTS: Partial<Record<keyof Rates, keyof Rates>> = {
+  cacheRead: 'input',
+  cacheWrite5m: 'input',
+  cacheWrite1h: 'cacheWrite5m',
+  inputAudio: 'input',
+  inputImage: 'input',
+  reasoning: 'output',
+  outputAudio: 'output',
+}
+/** What the source calls each kind. */
+const NAMES: Readonly<Record<keyof Rates, readonly string[]>> = {
+  input: ['input_cost_per_token'],
+  output: ['output_cost_per_token'],
+  cacheRead: ['cache_read_input_token_cost', 'input_cost_per_token_cache_hit'],
+  cacheWrite5m: ['cache_creation_input_token_cost'],
+  cacheWrite1h: ['cache_creation_input_token_cost_above_1hr'],
+  inputAudio: ['input_cost_per_audio_token'],
+  inputImage: ['input_cost_per_image_token'],
+  reasoning: ['output_cost_per_reasoning_token'],
+  outputAudio: ['output_cost_per_audio_token'],
+}
+const OPTIONAL = ['cacheRead', 'cacheWrite5m', 'cacheWrite1h', 'inputAudio', 'inputImage', 'reasoning', 'outputAudio'] as const
 const CAPABILITIES: Readonly<Record<string, string>> = {
   supports_vision: 'vision',
   supports_function_calling: 'tools',
@@ -75,24 +99,97 @@ function rowsOf(key: string, entry: Source): Row[] {
   const { model, region } = placeOf(key, provider)
   const base = ratesOf(entry, provider, '')
   if (base === undefined) return []
-  const steps = STEPS.flatMap((step) => {
-    const rates = ratesOf(entry, provider, `_above_${step}_tokens`, base)
-    return rates === undefined ? [] : [{ aboveInputTokens: Number(step.slice(0, -1)) * 1_000, usdPerMillion: rates }]
-  })
-  const common = { provider, model, ...(region === undefined ? {} : { region }) }
   const search = searchPrice(entry)
   const standard: Row = {
-    ...common,
+    provider,
+    model,
+    ...(region === undefined ? {} : { region }),
     usdPerMillion: base,
-    ...(steps.length === 0 ? {} : { steps }),
+    ...withSteps(stepsOf(entry, provider, base)),
     ...(search === undefined ? {} : { serverToolsUsd: { web_search_requests: search } }),
     ...limitsOf(entry),
   }
-  const tiers = Object.entries(TIERS).flatMap(([tier, suffix]): Row[] => {
-    const rates = ratesOf(entry, provider, suffix, base)
-    return rates === undefined ? [] : [{ ...common, tier: tier as 'priority' | 'flex' | 'batch', usdPerMillion: rates }]
+  const places = [standard, ...Object.entries(TIERS).flatMap(([tier, suffix]) => tierRow(entry, standard, tier, suffix))]
+  return [...places, ...upliftedRows(entry, places)]
+}
+
+/** A tier whose steps are not published has the steps of the standard tier, and never less than its own price. */
+function tierRow(entry: Source, standard: Row, tier: string, suffix: string): Row[] {
+  const { provider, model, region, usdPerMillion: base, steps = [] } = standard
+  const rates = ratesOf(entry, provider, suffix, base)
+  if (rates === undefined) return []
+  const own = stepsOf(entry, provider, rates, suffix)
+  const others = steps.filter(({ aboveInputTokens }) => !own.some((step) => step.aboveInputTokens === aboveInputTokens))
+  const lent = others.map(({ aboveInputTokens, usdPerMillion }) => ({
+    aboveInputTokens,
+    usdPerMillion: dearer(rates, usdPerMillion),
+  }))
+  return [
+    {
+      provider,
+      model,
+      ...(region === undefined ? {} : { region }),
+      tier: tier as 'priority' | 'flex' | 'batch', // a key of TIERS
+      usdPerMillion: rates,
+      ...withSteps([...own, ...lent].toSorted((a, b) => a.aboveInputTokens - b.aboveInputTokens)),
+    },
+  ]
+}
+
+type Steps = NonNullable<Row['steps']>
+
+function withSteps(steps: Steps): Pick<Row, 'steps'> {
+  return steps.length === 0 ? {} : { steps }
+}
+
+function stepsOf(entry: Source, provider: string, base: Rates, suffix = ''): Steps {
+  return STEPS.flatMap((step) => {
+    const rates = ratesOf(entry, provider, `_above_${step}_tokens${suffix}`, base)
+    return rates === undefined ? [] : [{ aboveInputTokens: Number(step.slice(0, -1)) * 1_000, usdPerMillion: rates }]
   })
-  return [standard, ...tiers]
+}
+
+/** Processing in a region of its own costs more by a factor. */
+function upliftedRows(entry: Source, places: readonly Row[]): Row[] {
+  return REGIONS.flatMap((region) => {
+    const factor = entry[`regional_processing_uplift_multiplier_${region}`]
+    if (typeof factor !== 'number' || factor <= 0) return []
+    return places.map(({ provider, model, usdPerMillion, steps = [], ...row }) => ({
+      provider,
+      model,
+      region,
+      ...row,
+      usdPerMillion: mapRates(usdPerMillion, (price) => times(price, factor)),
+      ...withSteps(
+        steps.map((step) => ({ ...step, usdPerMillion: mapRates(step.usdPerMillion, (price) => times(price, factor)) })),
+      ),
+    }))
+  })
+}
+
+function mapRates(rates: Rates, change: (price: string | null | undefined, kind: keyof Rates) => string | null): Rates {
+  const cells = Object.entries(rates).map(([kind, price]) => [kind, change(price, kind as keyof Rates)]) // the keys of Rates
+  return Object.fromEntries(cells) as Rates // the same keys
+}
+
+function times(price: string | null | undefined, factor: number): string | null {
+  return price === null || price === undefined ? null : decimal(Number(price) * factor)
+}
+
+/** Of each kind the higher price of two. */
+function dearer(one: Rates, other: Rates): Rates {
+  return mapRates({ ...one, ...other }, (_price, kind) => {
+    const [a, b] = [priceOf(one, kind), priceOf(other, kind)]
+    if (a === null || b === null) return null
+    return Number(a) > Number(b) ? a : b
+  })
+}
+
+/** The price of a kind; one without its own has that of the kind it is part of. */
+function priceOf(rates: Rates, kind: keyof Rates): string | null {
+  const own = rates[kind]
+  const parent = PARENTS[kind]
+  return own === undefined && parent !== undefined ? priceOf(rates, parent) : (own ?? null)
 }
 
 function placeOf(key: string, provider: string): { readonly model: string; readonly region?: string } {
@@ -102,31 +199,28 @@ function placeOf(key: string, provider: string): { readonly model: string; reado
   if (azure !== null)
     return azure[1]?.startsWith('global') === true ? { model: azure[2] ?? '' } : { model: azure[2] ?? '', region: azure[1] ?? '' }
   const slash = key.indexOf('/')
-  const prefixed = slash > 0 && ['openai', 'anthropic'].includes(provider) === false
+  const prefixed = slash > 0 && !['openai', 'anthropic'].includes(provider)
   return { model: prefixed ? key.slice(slash + 1) : key }
 }
 
-/** Rates under a suffix; undefined when the source has none there. A step or tier keeps the base price of kinds it does not name. */
+/**
+ * Rates under a suffix; undefined when the source has none there. A step or tier keeps the base price of kinds it does not name, but where the
+ * kind they are part of has a price of its own there and theirs was the same, or was one for an hour in the cache: those follow it.
+ */
 function ratesOf(entry: Source, provider: string, suffix: string, base?: Rates): Rates | undefined {
-  const price = (name: string): string | null | undefined => perMillion(entry[`${name}${suffix}`], provider)
-  const input = price('input_cost_per_token')
-  const output = price('output_cost_per_token')
-  if (base !== undefined && input === undefined && output === undefined) return undefined
-  if (base === undefined && input === undefined && output === undefined) return undefined
-  const isEmbedding = entry['mode'] === 'embedding'
-  const optional = {
-    cacheRead: price('cache_read_input_token_cost') ?? base?.cacheRead,
-    cacheWrite5m: price('cache_creation_input_token_cost') ?? base?.cacheWrite5m,
-    cacheWrite1h: perMillion(entry[`cache_creation_input_token_cost_above_1hr${suffix}`], provider) ?? base?.cacheWrite1h,
-    inputAudio: price('input_cost_per_audio_token') ?? base?.inputAudio,
-    inputImage: price('input_cost_per_image_token') ?? base?.inputImage,
-    reasoning: price('output_cost_per_reasoning_token') ?? base?.reasoning,
-    outputAudio: price('output_cost_per_audio_token') ?? base?.outputAudio,
+  const own = (kind: keyof Rates): string | null | undefined =>
+    NAMES[kind].map((name) => perMillion(entry[`${name}${suffix}`], provider)).find((price) => price !== undefined)
+  if (own('input') === undefined && own('output') === undefined) return undefined
+  const kept = (kind: keyof Rates): string | null | undefined => {
+    const parent = PARENTS[kind]
+    if (base === undefined || parent === undefined || own(parent) === undefined) return base?.[kind]
+    return kind === 'cacheWrite1h' || priceOf(base, kind) === priceOf(base, parent) ? undefined : base[kind]
   }
+  const optional = OPTIONAL.map((kind) => [kind, own(kind) ?? kept(kind)] as const).filter(([, price]) => price !== undefined)
   return {
-    input: input ?? base?.input ?? null,
-    output: isEmbedding ? '0' : (output ?? base?.output ?? null),
-    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+    input: own('input') ?? base?.input ?? null,
+    output: entry['mode'] === 'embedding' ? '0' : (own('output') ?? base?.output ?? null),
+    ...Object.fromEntries(optional),
   }
 }
 
