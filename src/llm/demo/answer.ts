@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { parseObject } from '../loose-json.ts'
 import { demoReply, demoTokens, type DemoReply } from './reply.ts'
 
 /** An HTTP answer of the demo, in the pieces it is sent in. */
@@ -15,7 +16,7 @@ const CREATED_SECONDS = 1_767_225_600
 
 /** Answers a request of the OpenAI shape; the same request always gets the same bytes. */
 export function demoAnswer(path: string, bytes: Buffer): DemoAnswer {
-  const body = parsed(bytes)
+  const body = parseObject(bytes.toString('utf8'))
   if (body === undefined) return refused(400, 'the body is not a JSON object')
   if (path.endsWith('/embeddings')) return whole(embeddings(body))
   if (!path.endsWith('/chat/completions')) return refused(404, 'the demo answers chat completions and embeddings')
@@ -24,16 +25,6 @@ export function demoAnswer(path: string, bytes: Buffer): DemoAnswer {
   return body['stream'] === true
     ? { status: 200, contentType: 'text/event-stream; charset=utf-8', pieces: frames(id, body, reply) }
     : whole(completion(id, body, reply))
-}
-
-function parsed(bytes: Buffer): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    // What is no JSON is refused like what is no object.
-    return undefined
-  }
 }
 
 const whole = (value: object, status = 200): DemoAnswer => ({

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf, parseObject } from '../loose-json.ts'
 import { demoValue } from './value.ts'
 
 /** What the demo says to a chat request. */
@@ -16,7 +17,7 @@ const LABEL = '[demo] '
 
 /** Decides the answer: a call of the tool that was named, the result that came back, or an echo. */
 export function demoReply(body: JsonObject): DemoReply {
-  const messages = objects(body['messages'])
+  const messages = objectsOf(body['messages'])
   const last = messages.at(-1)
   if (last?.['role'] === 'tool') return speak(body, resultsText(messages))
   const words = wordsOf(last?.['content'])
@@ -51,7 +52,7 @@ function formatted(format: JsonObject, text: string): string {
 
 function toolToCall(body: JsonObject, words: string): JsonObject | undefined {
   const choice = body['tool_choice']
-  const tools = objects(body['tools']).filter((tool) => nameOf(tool) !== undefined)
+  const tools = objectsOf(body['tools']).filter((tool) => nameOf(tool) !== undefined)
   if (choice === 'none') return undefined
   const forced = isJsonObject(choice) ? nameOf(choice) : undefined
   if (forced !== undefined) return tools.find((tool) => nameOf(tool) === forced)
@@ -68,24 +69,16 @@ function nameOf(tool: JsonObject): string | undefined {
 /** The JSON object the user wrote behind the name, else a value the schema allows. */
 function argumentsFor(tool: JsonObject, words: string): string {
   const written = words.slice(words.indexOf('{'), words.lastIndexOf('}') + 1)
-  if (isObjectText(written)) return written
+  if (parseObject(written) !== undefined) return written
   const schema = isJsonObject(tool['function']) ? tool['function']['parameters'] : undefined
   const value = demoValue(schema)
   return JSON.stringify(isJsonObject(value) ? value : {})
 }
 
-function isObjectText(text: string): boolean {
-  try {
-    return isJsonObject(JSON.parse(text))
-  } catch {
-    // Braces in a sentence are no arguments.
-    return false
-  }
-}
-
 function resultsText(messages: readonly JsonObject[]): string {
   const names = new Map<Json | undefined, string>()
-  for (const message of messages) for (const call of objects(message['tool_calls'])) names.set(call['id'], nameOf(call) ?? 'tool')
+  for (const message of messages)
+    for (const call of objectsOf(message['tool_calls'])) names.set(call['id'], nameOf(call) ?? 'tool')
   const first = messages.findLastIndex(({ role }) => role !== 'tool') + 1
   const results = messages.slice(first, first + ECHO_RESULTS).map((result) => {
     const name = names.get(result['tool_call_id']) ?? 'the tool'
@@ -94,13 +87,9 @@ function resultsText(messages: readonly JsonObject[]): string {
   return results.join(' ')
 }
 
-function objects(value: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter((one: Json) => isJsonObject(one)) : []
-}
-
 function wordsOf(content: Json | undefined): string {
   if (typeof content === 'string') return content
-  const texts = objects(content).map(({ text }) => (typeof text === 'string' ? text : ''))
+  const texts = objectsOf(content).map(({ text }) => (typeof text === 'string' ? text : ''))
   return texts.filter((text) => text !== '').join(' ')
 }
 

@@ -3,8 +3,9 @@
 // delta. Inside a string these words stand with escaped quotes, so what a model writes cannot mislead, and a hit costs no more than a parse.
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
+import { objectsOf, parseObject } from '../loose-json.ts'
 import type { DialectError, Sighting, Tap } from '../wire.ts'
-import { contentPieces, objectsIn, reasoningText } from '../wires/chat-answer.ts'
+import { contentPieces, reasoningText } from '../wires/chat-answer.ts'
 import { chatErrorFrame, failureOf, isFailureBody } from '../wires/chat-failure.ts'
 import { usageOfChat } from '../wires/chat-usage.ts'
 
@@ -52,7 +53,7 @@ class ChatTap implements Tap {
     const { data, event } = dataOf(frame)
     if (data === undefined) return PING
     if (data.trim() === '[DONE]') return END
-    const chunk = parse(data)
+    const chunk = parseObject(data)
     if (chunk === undefined)
       return { kind: 'error', failure: { kind: 'invalid', message: 'a chunk of the stream is not a JSON object' } }
     if (event === 'error' || isFailureBody(chunk)) return { kind: 'error', failure: failureOf(chunk) }
@@ -64,7 +65,7 @@ class ChatTap implements Tap {
     if (usage !== undefined) this.#usage = usage
     const model = chunk['model']
     if (this.#model === undefined && typeof model === 'string' && model !== '') this.#model = model
-    const choices = objectsIn(chunk['choices'])
+    const choices = objectsOf(chunk['choices'])
     const deltas = choices.map((choice) => choice['delta']).filter(isJsonObject)
     const isFinish = choices.some((choice) => choice['finish_reason'] !== undefined && choice['finish_reason'] !== null)
     const hasWords = deltas.some(saysSomething)
@@ -81,8 +82,8 @@ class ChatTap implements Tap {
 /** Whether a delta holds anything a caller would miss. */
 function saysSomething(delta: JsonObject): boolean {
   if (contentPieces(delta['content']).length > 0 || reasoningText(delta, undefined) !== '') return true
-  if (objectsIn(delta['tool_calls']).length > 0 || isJsonObject(delta['function_call'])) return true
-  if (objectsIn(delta['reasoning_details']).length > 0 || objectsIn(delta['annotations']).length > 0) return true
+  if (objectsOf(delta['tool_calls']).length > 0 || isJsonObject(delta['function_call'])) return true
+  if (objectsOf(delta['reasoning_details']).length > 0 || objectsOf(delta['annotations']).length > 0) return true
   return (typeof delta['refusal'] === 'string' && delta['refusal'] !== '') || isJsonObject(delta['audio'])
 }
 
@@ -137,13 +138,4 @@ function dataOf(frame: string): { readonly data?: string; readonly event: string
     else if (line.startsWith('event:')) event = line.slice(6).trim()
   }
   return lines.length === 0 ? { event } : { data: lines.join('\n'), event }
-}
-
-function parse(data: string): JsonObject | undefined {
-  try {
-    const chunk: unknown = JSON.parse(data)
-    return isJsonObject(chunk) ? chunk : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,8 +1,9 @@
 // Watches a Messages stream that is forwarded as it is. The name of a frame's event says what it is, so deltas, nearly all there is, are never
 // parsed; usage, stop reasons and errors are. A frame without a name, or with one that says nothing, is parsed to learn its type.
-import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { isJsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import { createSseParser } from '../../lib/sse.ts'
+import { parseObject } from '../loose-json.ts'
 import type { DialectError, Sighting, Tap } from '../wire.ts'
 import { messagesErrorFrame, messagesFailure } from '../wires/messages-failure.ts'
 import { createUsageMeter } from '../wires/messages-usage.ts'
@@ -28,7 +29,7 @@ class MessagesTap implements Tap {
     if (isDelta(frame)) return this.#content()
     const { event, data } = read(frame)
     if (data === undefined) return PING
-    const body = parse(data)
+    const body = parseObject(data)
     const type = typeof body?.['type'] === 'string' ? body['type'] : event
     switch (type) {
       case 'message_start':
@@ -97,14 +98,4 @@ function read(frame: Buffer): { readonly event: string; readonly data: string | 
   let found: { readonly event: string; readonly data: string | undefined } = { event: '', data: undefined }
   createSseParser({ onEvent: ({ event, data }) => void (found = { event, data }) }, Number.MAX_SAFE_INTEGER).push(frame)
   return found
-}
-
-function parse(data: string): JsonObject | undefined {
-  try {
-    const json: unknown = JSON.parse(data)
-    return isJsonObject(json) ? json : undefined
-  } catch {
-    // Forwarded as it is: the caller's client will see it too.
-    return undefined
-  }
 }

@@ -3,10 +3,10 @@
 // error frame of ours may follow any of them.
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
+import { objectsOf, parseObject, textOf } from '../loose-json.ts'
 import type { DialectError, Sighting, Tap } from '../wire.ts'
 import { failureOfEvent } from '../wires/responses-failure.ts'
 import { responsesFrame, toResponseError } from '../wires/responses-frame.ts'
-import { objectsOf, textOf } from '../wires/responses-output.ts'
 import { usageOfResponse } from '../wires/responses-usage.ts'
 
 /** Makes a tap on one stream of this dialect. */
@@ -52,7 +52,7 @@ class ResponsesTap implements Tap {
     }
     if (type !== undefined && isPlain(type)) return CONTENT
     if (data.equals(DONE)) return FOREIGN_END
-    return this.#look(type, parse(data))
+    return this.#look(type, parseObject(data.toString('utf8')))
   }
 
   usage(): Usage | undefined {
@@ -228,13 +228,4 @@ function isField(frame: Buffer, start: number, field: string): boolean {
 
 function valueStart(frame: Buffer, colonEnd: number): number {
   return frame[colonEnd] === 32 ? colonEnd + 1 : colonEnd
-}
-
-function parse(data: Buffer): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(data.toString('utf8'))
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }

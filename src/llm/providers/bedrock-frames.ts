@@ -1,23 +1,18 @@
-import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { refusalBody } from '../failure-words.ts'
+import { parseObject, textOf } from '../loose-json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 import type { RefusedAnswer } from '../provider.ts'
+import { retryFacts } from '../retry-after.ts'
 import type { WireEvent } from '../wire.ts'
-import { bedrockFailure, readObject } from '../wires/converse-failure.ts'
-
-const MAX_RETRY_AFTER_MS = 60_000
+import { bedrockFailure } from '../wires/converse-failure.ts'
 
 /** Reads a refusal; the name of the exception stands in a header, and in the body of some. */
 export function refusalOf({ status, headers, body }: RefusedAnswer): Failure {
-  const json = readObject(body.toString('utf8'))
-  const inBody = typeof json['__type'] === 'string' ? json['__type'] : ''
+  const json = refusalBody(body)
+  const inBody = textOf(json['__type'])
   // `ValidationException:http://internal.amazon.com/...`, or `com.amazon.coral.service#AccessDeniedException`.
   const name = (headers['x-amzn-errortype'] ?? inBody).split(':', 1)[0]?.split('#').at(-1)?.trim() ?? ''
-  const seconds = headers['retry-after'] ?? ''
-  const retryAfterMs = /^\d{1,9}$/.test(seconds) ? Math.min(Number(seconds) * 1000, MAX_RETRY_AFTER_MS) : undefined
-  return {
-    ...bedrockFailure(name, json, status < 400 ? undefined : status),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  }
+  return { ...bedrockFailure(name, json, status < 400 ? undefined : status), ...retryFacts(headers) }
 }
 
 const ANTHROPIC_TYPE: Readonly<Record<FailureKind, string>> = {
@@ -41,10 +36,10 @@ const EXCEPTION = 'exception:'
 /** Takes Anthropic's event out of a frame of Invoke; an exception becomes the error event of that wire. */
 export function unwrapChunk({ event, data }: WireEvent): WireEvent {
   if (event.startsWith(EXCEPTION)) {
-    const { kind, message } = bedrockFailure(event.slice(EXCEPTION.length), readObject(data))
+    const { kind, message } = bedrockFailure(event.slice(EXCEPTION.length), parseObject(data) ?? {})
     return { event: 'error', data: JSON.stringify({ type: 'error', error: { type: ANTHROPIC_TYPE[kind], message } }) }
   }
-  const { bytes } = readObject(data)
+  const bytes = parseObject(data)?.['bytes']
   // A frame of another kind has no event for the wire: a ping is what every reader passes over.
   if (event !== 'chunk' || typeof bytes !== 'string') return PING
   const inner = Buffer.from(bytes, 'base64').toString('utf8')
@@ -57,6 +52,5 @@ const PING: WireEvent = { event: 'ping', data: '{"type":"ping"}' }
 function typeOf(data: string): string {
   const first = /^\s*\{\s*"type"\s*:\s*"([a-z_]{1,64})"/.exec(data)?.[1]
   if (first !== undefined) return first
-  const json: JsonObject = readObject(data)
-  return isJsonObject(json) && typeof json['type'] === 'string' ? json['type'] : ''
+  return textOf(parseObject(data)?.['type'])
 }

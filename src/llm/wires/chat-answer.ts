@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf, textOf, wordsOf } from '../loose-json.ts'
 import type { ChatAnswer, Part, ReasoningPart } from '../middle.ts'
 import type { DecodeContext, Quirks } from '../wire.ts'
 import { stopOf } from './chat-stop.ts'
@@ -14,9 +15,9 @@ export function decodeChatAnswer(body: JsonObject, context: DecodeContext): Chat
   const parts = partsOf(message, context)
   const usage = usageOfChat(body)
   const logprobs = logprobsOf(choice)
-  const [model, serviceTier] = [textOf(body['model']), textOf(body['service_tier'])]
+  const [model, serviceTier] = [wordsOf(body['model']), wordsOf(body['service_tier'])]
   return {
-    id: textOf(body['id']) ?? context.newId('chatcmpl'),
+    id: wordsOf(body['id']) ?? context.newId('chatcmpl'),
     ...(model === undefined ? {} : { model }),
     parts,
     stop: stopOf(choice['finish_reason'], context.quirks, hasCall(parts)),
@@ -30,8 +31,8 @@ const hasCall = (parts: readonly Part[]) => parts.some(({ type }) => type === 't
 
 function partsOf(message: JsonObject, context: DecodeContext): Part[] {
   const words = contentPieces(message['content'])
-  const annotations = objectsIn(message['annotations'])
-  const refusal = textOf(message['refusal'])
+  const annotations = objectsOf(message['annotations'])
+  const refusal = wordsOf(message['refusal'])
   const text = words
     .filter(({ type }) => type === 'text')
     .map((piece) => piece.text)
@@ -46,16 +47,16 @@ function partsOf(message: JsonObject, context: DecodeContext): Part[] {
 
 function callsOf(message: JsonObject, context: DecodeContext): Part[] {
   const legacy = message['function_call']
-  const listed = objectsIn(message['tool_calls'])
+  const listed = objectsOf(message['tool_calls'])
   const calls = listed.length === 0 && isJsonObject(legacy) ? [{ function: legacy }] : listed
   return calls.map((call: JsonObject) => {
     const called = isJsonObject(call['function']) ? call['function'] : {}
-    const name = textOf(called['name'])
+    const name = wordsOf(called['name'])
     if (name === undefined) throw new GatewayError('upstream_invalid', 'the provider proposed a tool call without a name')
     const signature = callSignature(call)
     return {
       type: 'tool-call',
-      id: textOf(call['id']) ?? context.newId('call'),
+      id: wordsOf(call['id']) ?? context.newId('call'),
       name: context.toolNames?.get(name) ?? name,
       arguments: argumentsOf(called['arguments']),
       ...(signature === undefined ? {} : { signature: { family: 'gemini', value: signature } }),
@@ -72,7 +73,7 @@ function argumentsOf(value: Json | undefined): string {
 export function callSignature(call: JsonObject): string | undefined {
   const extra = call['extra_content']
   const google = isJsonObject(extra) ? extra['google'] : undefined
-  return isJsonObject(google) ? textOf(google['thought_signature']) : undefined
+  return isJsonObject(google) ? wordsOf(google['thought_signature']) : undefined
 }
 
 /** A piece of `content`, which is a string or (Mistral) an array with text and thoughts. */
@@ -84,7 +85,7 @@ export interface ContentPiece {
 /** Takes `content` of a message or a delta apart. */
 export function contentPieces(content: Json | undefined): readonly ContentPiece[] {
   if (typeof content === 'string') return content === '' ? [] : [{ type: 'text', text: content }]
-  return objectsIn(content).flatMap((piece): ContentPiece[] => {
+  return objectsOf(content).flatMap((piece): ContentPiece[] => {
     if (piece['type'] === 'thinking') return [{ type: 'thinking', text: joinedText(piece['thinking']) }]
     return typeof piece['text'] === 'string' ? [{ type: 'text', text: piece['text'] }] : []
   })
@@ -92,26 +93,26 @@ export function contentPieces(content: Json | undefined): readonly ContentPiece[
 
 function joinedText(thinking: Json | undefined): string {
   if (typeof thinking === 'string') return thinking
-  return objectsIn(thinking)
-    .map((piece) => textOf(piece['text']) ?? '')
+  return objectsOf(thinking)
+    .map((piece) => textOf(piece['text']))
     .join('')
 }
 
 /** The thoughts of a message or delta that are plain text, under whichever name they come. */
 export function reasoningText(message: JsonObject, quirks: Quirks | undefined): string {
   const fields = [quirks?.reasoningField ?? 'reasoning_content', 'reasoning_content', 'reasoning']
-  const found = fields.map((field) => textOf(message[field])).find((text) => text !== undefined)
+  const found = fields.map((field) => wordsOf(message[field])).find((text) => text !== undefined)
   if (found !== undefined) return found
-  return objectsIn(message['reasoning_details'])
-    .map((detail) => textOf(detail['text']) ?? textOf(detail['summary']) ?? '')
+  return objectsOf(message['reasoning_details'])
+    .map((detail) => wordsOf(detail['text']) ?? textOf(detail['summary']))
     .join('')
 }
 
 /** Proofs and encrypted thoughts among `reasoning_details` (OpenRouter). */
 export function reasoningProofs(message: JsonObject): { readonly signature?: string; readonly redacted: readonly string[] } {
-  const details = objectsIn(message['reasoning_details'])
-  const signature = details.map((detail) => textOf(detail['signature'])).findLast((text) => text !== undefined)
-  const redacted = details.flatMap((detail) => textOf(detail['data']) ?? [])
+  const details = objectsOf(message['reasoning_details'])
+  const signature = details.map((detail) => wordsOf(detail['signature'])).findLast((text) => text !== undefined)
+  const redacted = details.flatMap((detail) => wordsOf(detail['data']) ?? [])
   return signature === undefined ? { redacted } : { signature, redacted }
 }
 
@@ -132,16 +133,6 @@ function reasoningParts(message: JsonObject, words: readonly ContentPiece[], { f
 /** Log-probabilities of a choice. */
 export function logprobsOf(choice: JsonObject): readonly JsonObject[] | undefined {
   const logprobs = choice['logprobs']
-  const content = isJsonObject(logprobs) ? objectsIn(logprobs['content']) : []
+  const content = isJsonObject(logprobs) ? objectsOf(logprobs['content']) : []
   return content.length === 0 ? undefined : content
-}
-
-/** The objects of what should be an array of objects. */
-export function objectsIn(value: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : []
-}
-
-/** A text that says something. */
-export function textOf(value: Json | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
 }

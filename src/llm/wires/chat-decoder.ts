@@ -2,9 +2,10 @@
 // begin and close the one before; tool calls stay open side by side, found by their index; (3) `[DONE]` closes what is open, says why the answer
 // ended, and ends it. The reason waits until then, because some providers send words or usage after it.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf, parseObject, wordsOf } from '../loose-json.ts'
 import type { Failure, ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
-import { callSignature, contentPieces, logprobsOf, objectsIn, reasoningProofs, reasoningText, textOf } from './chat-answer.ts'
+import { callSignature, contentPieces, logprobsOf, reasoningProofs, reasoningText } from './chat-answer.ts'
 import { failureOf, isFailureBody } from './chat-failure.ts'
 import { stopOf } from './chat-stop.ts'
 import { usageOfChat } from './chat-usage.ts'
@@ -54,7 +55,7 @@ class ChatDecoder implements StreamDecoder {
     if (this.#state === 'over' || data === '') return []
     this.#events = []
     if (data.trim() === '[DONE]') this.#end()
-    else this.#chunk(parse(data), event)
+    else this.#chunk(parseObject(data), event)
     return this.#events
   }
 
@@ -65,7 +66,7 @@ class ChatDecoder implements StreamDecoder {
   #chunk(chunk: JsonObject | undefined, event: string): void {
     if (chunk === undefined) return this.#fail({ kind: 'invalid', message: 'a chunk of the stream is not a JSON object' })
     if (event === 'error' || isFailureBody(chunk)) return this.#fail(failureOf(chunk))
-    const choice = objectsIn(chunk['choices']).find((one) => (one['index'] ?? 0) === 0)
+    const choice = objectsOf(chunk['choices']).find((one) => (one['index'] ?? 0) === 0)
     if (choice !== undefined) this.#choice(choice, chunk)
     const usage = usageOfChat(chunk)
     if (usage !== undefined) this.#events.push({ type: 'usage', usage })
@@ -74,15 +75,15 @@ class ChatDecoder implements StreamDecoder {
   #choice(choice: JsonObject, chunk: JsonObject): void {
     const { delta } = choice
     if (this.#state === 'new' && isJsonObject(delta)) this.#start(chunk)
-    this.#serviceTier = textOf(chunk['service_tier']) ?? this.#serviceTier
+    this.#serviceTier = wordsOf(chunk['service_tier']) ?? this.#serviceTier
     if (isJsonObject(delta)) this.#delta(delta, choice)
     this.#reason = choice['finish_reason'] ?? this.#reason
   }
 
   #start(chunk: JsonObject): void {
     this.#state = 'open'
-    const model = textOf(chunk['model'])
-    const id = textOf(chunk['id']) ?? this.#context.newId('chatcmpl')
+    const model = wordsOf(chunk['model'])
+    const id = wordsOf(chunk['id']) ?? this.#context.newId('chatcmpl')
     this.#events.push(model === undefined ? { type: 'start', id } : { type: 'start', id, model })
   }
 
@@ -95,10 +96,10 @@ class ChatDecoder implements StreamDecoder {
       if (type === 'thinking') this.#reasoning(text)
       else this.#text(text, choice)
     }
-    const refusal = textOf(delta['refusal'])
+    const refusal = wordsOf(delta['refusal'])
     if (refusal !== undefined) this.#events.push({ type: 'refusal-delta', index: this.#open('refusal'), text: refusal })
-    for (const annotation of objectsIn(delta['annotations'])) this.#annotations.push(annotation)
-    for (const call of objectsIn(delta['tool_calls'])) this.#call(call)
+    for (const annotation of objectsOf(delta['annotations'])) this.#annotations.push(annotation)
+    for (const call of objectsOf(delta['tool_calls'])) this.#call(call)
     if (isJsonObject(delta['function_call'])) this.#call({ index: 0, function: delta['function_call'] })
   }
 
@@ -162,7 +163,7 @@ class ChatDecoder implements StreamDecoder {
 
   #call(call: JsonObject): void {
     const called = isJsonObject(call['function']) ? call['function'] : {}
-    const [id, name] = [textOf(call['id']), textOf(called['name'])]
+    const [id, name] = [wordsOf(call['id']), wordsOf(called['name'])]
     const key = this.#keyOf(call['index'], id)
     this.#lastKey = key
     const known = this.#calls.get(key)
@@ -230,13 +231,4 @@ class ChatDecoder implements StreamDecoder {
 function argumentsIn(value: Json | undefined): string {
   if (typeof value === 'string') return value
   return isJsonObject(value) ? JSON.stringify(value) : ''
-}
-
-function parse(data: string): JsonObject | undefined {
-  try {
-    const chunk: unknown = JSON.parse(data)
-    return isJsonObject(chunk) ? chunk : undefined
-  } catch {
-    return undefined
-  }
 }

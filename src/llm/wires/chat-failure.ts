@@ -1,6 +1,9 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { failureMessage, KIND_OF_STATUS, plainWords, refusalBody } from '../failure-words.ts'
+import { textOf } from '../loose-json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 import type { RefusedAnswer } from '../provider.ts'
+import { retryFacts } from '../retry-after.ts'
 import type { DialectError } from '../wire.ts'
 
 /** Words of `code` and `type` that say more than the status. */
@@ -31,31 +34,10 @@ const KIND_OF_WORD: Readonly<Record<string, FailureKind>> = {
   invalid_request_error: 'bad_request',
 }
 
-const KIND_OF_STATUS: Readonly<Record<number, FailureKind>> = {
-  401: 'auth',
-  402: 'billing',
-  403: 'forbidden',
-  404: 'not_found',
-  408: 'timeout',
-  413: 'too_large',
-  424: 'server',
-  429: 'rate_limited',
-  498: 'overloaded',
-  503: 'overloaded',
-  504: 'timeout',
-  529: 'overloaded',
-}
-
 /** Reads a refusal of an OpenAI-shaped provider; also an error body that came with status 200. */
 export function refusalOf(answer: RefusedAnswer): Failure {
-  const failure = failureOf(parse(answer.body), answer.status < 400 ? undefined : answer.status)
-  const retryAfterMs = retryAfter(answer.headers)
-  const shouldRetry = answer.headers['x-should-retry']
-  return {
-    ...failure,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(shouldRetry === 'true' || shouldRetry === 'false' ? { shouldRetry: shouldRetry === 'true' } : {}),
-  }
+  const status = answer.status < 400 ? undefined : answer.status
+  return { ...failureOf(refusalBody(answer.body), status), ...retryFacts(answer.headers) }
 }
 
 /** Whether a body with a good status, or a chunk of a stream, is an error. */
@@ -66,14 +48,14 @@ export function isFailureBody(body: JsonObject): boolean {
 /** Reads an error body or an error chunk; `status` is absent inside a stream. */
 export function failureOf(body: JsonObject, status?: number): Failure {
   const error = errorObject(body)
-  const code = textOf(error['code']) ?? textOf(error['error_code'])
-  const param = textOf(error['param'])
+  const code = codeOf(error['code']) ?? codeOf(error['error_code'])
+  const param = codeOf(error['param'])
   const told = status ?? statusIn(error)
   const kind = kindOf(error, told)
   return {
     kind,
     ...(told === undefined ? {} : { status: told }),
-    message: messageOf(error, kind, told),
+    message: failureMessage(saidIn(error), kind, plainWords(told)),
     ...(code === undefined ? {} : { code }),
     ...(param === undefined ? {} : { param }),
   }
@@ -128,53 +110,15 @@ function isModeration(error: JsonObject, status: number | undefined): boolean {
   return status === 403 && isJsonObject(metadata) && Array.isArray(metadata['reasons'])
 }
 
-const MAX_MESSAGE = 2_000
-
-/** Words of a failed sign-in may hold pieces of the key: they are never repeated. Elsewhere what looks like a key is struck out. */
-function messageOf(error: JsonObject, kind: FailureKind, status: number | undefined): string {
-  const otherwise = status === undefined ? 'the provider reported an error' : `the provider answered ${status}`
-  if (kind === 'auth' || kind === 'forbidden') return otherwise
+function saidIn(error: JsonObject): string {
   const said = error['message'] ?? error['detail'] ?? error['error_message']
-  const text = typeof said === 'string' ? said : Array.isArray(said) ? JSON.stringify(said) : ''
-  return text === '' ? otherwise : text.slice(0, MAX_MESSAGE).replaceAll(KEY_LIKE, '***')
+  return Array.isArray(said) ? JSON.stringify(said) : textOf(said)
 }
 
-const KEY_LIKE = /\b(?:(?:sk|pk|gsk|xai|csk|fw|dapi|pplx|tgp)[-_][A-Za-z0-9*_-]{6,}|Bearer [^\s"',]{6,})/g
-
-function textOf(value: Json | undefined): string | undefined {
+function codeOf(value: Json | undefined): string | undefined {
   if (typeof value === 'number') return String(value)
   return typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined
 }
-
-function parse(body: Buffer): JsonObject {
-  try {
-    const json: unknown = JSON.parse(body.toString('utf8'))
-    const first: unknown = Array.isArray(json) ? json[0] : json
-    return isJsonObject(first) ? first : {}
-  } catch {
-    return {} // a page of some proxy: the status has to do
-  }
-}
-
-const MAX_RETRY_AFTER_MS = 60_000
-
-/** Milliseconds to wait: `retry-after-ms` before `retry-after`, whose date is read by the provider's own clock. */
-function retryAfter(headers: RefusedAnswer['headers']): number | undefined {
-  const milliseconds = numberOf(headers['retry-after-ms'])
-  if (milliseconds !== undefined) return clamp(milliseconds)
-  const text = headers['retry-after']
-  const seconds = numberOf(text)
-  if (seconds !== undefined) return clamp(seconds * 1_000)
-  const until = Date.parse(text ?? '')
-  if (Number.isNaN(until)) return undefined
-  const now = Date.parse(headers['date'] ?? '')
-  return Number.isNaN(now) ? MAX_RETRY_AFTER_MS : clamp(until - now)
-}
-
-const numberOf = (text: string | undefined): number | undefined =>
-  text !== undefined && /^\d{1,12}(\.\d{1,6})?$/.test(text.trim()) ? Number(text) : undefined
-
-const clamp = (milliseconds: number): number => Math.min(Math.max(0, Math.ceil(milliseconds)), MAX_RETRY_AFTER_MS)
 
 /** Writes an error as OpenAI does. */
 export function toChatError({ message, type, param, code }: DialectError, requestId: string): JsonObject {

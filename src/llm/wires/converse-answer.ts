@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
+import { countOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 
@@ -90,17 +91,15 @@ function toImage(image: JsonObject): Part[] {
   return [{ type: 'image', source: { kind: 'base64', data, mediaType: `image/${textOf(image['format']) || 'png'}` } }]
 }
 
-const textOf = (value: Json | undefined) => (typeof value === 'string' ? value : '')
-
 /** Usage of a whole answer or of a `metadata` event. What was read from or written to a cache stands outside the input. */
 export function converseUsage(body: JsonObject): Usage | undefined {
   const usage = body['usage']
   if (!isJsonObject(usage)) return undefined
-  const input = count(usage['inputTokens'])
-  const output = count(usage['outputTokens'])
-  const cacheRead = count(usage['cacheReadInputTokens'] ?? 0)
+  const input = countOf(usage['inputTokens'])
+  const output = countOf(usage['outputTokens'])
+  const cacheRead = countOf(usage['cacheReadInputTokens'] ?? 0)
   const written = detailsOf(usage['cacheDetails'])
-  const cacheWrite = count(usage['cacheWriteInputTokens'] ?? written.all)
+  const cacheWrite = countOf(usage['cacheWriteInputTokens'] ?? written.all)
   if (input === undefined || output === undefined || cacheRead === undefined || cacheWrite === undefined) return undefined
   const cacheWrite1h = Math.min(written.oneHour, cacheWrite)
   return {
@@ -121,13 +120,9 @@ export function converseUsage(body: JsonObject): Usage | undefined {
 function detailsOf(details: Json | undefined): { readonly all: number; readonly oneHour: number } {
   const sum = { all: 0, oneHour: 0 }
   for (const detail of Array.isArray(details) ? details.filter(isJsonObject) : []) {
-    const tokens = count(detail['inputTokens']) ?? 0
+    const tokens = countOf(detail['inputTokens']) ?? 0
     sum.all += tokens
     if (detail['ttl'] === '1h') sum.oneHour += tokens
   }
   return sum
-}
-
-function count(value: Json | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }

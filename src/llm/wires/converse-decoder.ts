@@ -2,10 +2,11 @@
 // after the reason to stop, so the reason is held until the metadata is there: then `finish` and `end` follow each other. A stream without
 // metadata was cut.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { parseObject } from '../loose-json.ts'
 import type { ModelEvent, StopReason } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { callOf, converseUsage, serviceTierOf, stopSequenceOf, toStop } from './converse-answer.ts'
-import { bedrockFailure, readObject } from './converse-failure.ts'
+import { bedrockFailure } from './converse-failure.ts'
 
 type Block =
   | { readonly kind: 'text'; readonly index: number; readonly annotations: JsonObject[] }
@@ -54,11 +55,11 @@ class ConverseDecoder implements StreamDecoder {
   #read({ event, data }: WireEvent): void {
     if (event.startsWith(EXCEPTION)) {
       this.#isOver = true
-      this.#events.push({ type: 'error', failure: bedrockFailure(event.slice(EXCEPTION.length), readObject(data)) })
+      this.#events.push({ type: 'error', failure: bedrockFailure(event.slice(EXCEPTION.length), parseObject(data) ?? {}) })
       return
     }
     if (!EVENTS.has(event)) return
-    const body = parse(data)
+    const body = parseObject(data)
     if (body === undefined) return this.#giveUp()
     this.#start()
     this.#take(event, body)
@@ -203,13 +204,4 @@ class ConverseDecoder implements StreamDecoder {
 function placeOf(body: JsonObject): number {
   const place = body['contentBlockIndex']
   return typeof place === 'number' ? place : 0
-}
-
-function parse(data: string): JsonObject | undefined {
-  try {
-    const json: unknown = JSON.parse(data)
-    return isJsonObject(json) ? json : undefined
-  } catch {
-    return undefined // reported as an error of kind `invalid`
-  }
 }

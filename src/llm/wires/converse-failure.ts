@@ -1,4 +1,6 @@
-import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import type { JsonObject } from '../../core/json.ts'
+import { failureMessage, KIND_OF_STATUS, plainWords } from '../failure-words.ts'
+import { textOf, wordsOf } from '../loose-json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 
 const KIND_OF_EXCEPTION: Readonly<Record<string, FailureKind>> = {
@@ -31,17 +33,6 @@ const KIND_OF_EXCEPTION: Readonly<Record<string, FailureKind>> = {
   modelstreamerrorexception: 'server',
 }
 
-const KIND_OF_STATUS: Readonly<Record<number, FailureKind>> = {
-  401: 'auth',
-  403: 'auth',
-  404: 'not_found',
-  408: 'timeout',
-  413: 'too_large',
-  429: 'rate_limited',
-  503: 'overloaded',
-  504: 'timeout',
-}
-
 /** Kinds only the words of a ValidationException tell apart. */
 const KIND_OF_WORDS: readonly (readonly [RegExp, FailureKind])[] = [
   [/model identifier is invalid|on-demand throughput|model .{0,200}(?:not found|end of its life)/i, 'not_found'],
@@ -49,19 +40,17 @@ const KIND_OF_WORDS: readonly (readonly [RegExp, FailureKind])[] = [
   [/content filter/i, 'filtered'],
 ]
 
-const MAX_MESSAGE = 2_000
-
 /**
  * Reads an exception of Bedrock, of an answer or of a stream. It is classified by its name, never by a status that stands in its body;
  * the HTTP status decides only where the name is unknown.
  */
 export function bedrockFailure(name: string, body: JsonObject, status?: number): Failure {
-  const said = textOf(body['message']) ?? textOf(body['Message']) ?? ''
+  const said = wordsOf(body['message']) ?? textOf(body['Message'])
   const kind = kindOf(name, said, status)
   return {
     kind,
     ...(status === undefined ? {} : { status }),
-    message: messageOf(said, kind, status),
+    message: failureMessage(said, kind, plainWords(status)),
     ...(name === '' ? {} : { code: name.slice(0, 64) }),
   }
 }
@@ -71,24 +60,8 @@ function kindOf(name: string, said: string, status: number | undefined): Failure
   const byName = Object.hasOwn(KIND_OF_EXCEPTION, key) ? KIND_OF_EXCEPTION[key] : undefined
   if (byName === 'bad_request') return KIND_OF_WORDS.find(([words]) => words.test(said))?.[1] ?? byName
   if (byName !== undefined) return byName
-  if (status === undefined || status >= 500) return (status === undefined ? undefined : KIND_OF_STATUS[status]) ?? 'server'
-  return KIND_OF_STATUS[status] ?? (status === 424 ? 'server' : 'bad_request')
+  if (status === undefined) return 'server'
+  // a credential without the right and one that is wrong are both AWS's 403
+  if (status === 403) return 'auth'
+  return KIND_OF_STATUS[status] ?? (status >= 500 ? 'server' : 'bad_request')
 }
-
-/** Words of a refused credential name accounts and roles: they are never repeated. */
-function messageOf(said: string, kind: FailureKind, status: number | undefined): string {
-  if (said !== '' && kind !== 'auth' && kind !== 'forbidden') return said.slice(0, MAX_MESSAGE)
-  return status === undefined ? 'the provider reported an error' : `the provider answered ${status}`
-}
-
-/** The JSON object in a text; an empty one where there is none. */
-export function readObject(text: string): JsonObject {
-  try {
-    const json: unknown = JSON.parse(text)
-    return isJsonObject(json) ? json : {}
-  } catch {
-    return {} // a page of some proxy: the status has to do
-  }
-}
-
-const textOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)

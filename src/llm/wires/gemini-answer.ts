@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { listOf } from '../loose-json.ts'
 import type { Part, Signature, StopReason } from '../middle.ts'
-import { listOf } from './gemini-json.ts'
 
 /** One part of a candidate, read: what both a whole answer and a stream are made of. */
 export type Piece =

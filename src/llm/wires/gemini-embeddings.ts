@@ -2,7 +2,7 @@
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { NO_TOKENS, type Usage } from '../../core/usage.ts'
-import { listOf } from './gemini-json.ts'
+import { listOf } from '../loose-json.ts'
 
 /** What a caller asked for, as far as Google can say it. */
 export interface EmbeddingQuestion {

@@ -1,10 +1,9 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { failureMessage, KIND_OF_STATUS, plainWords, refusalBody } from '../failure-words.ts'
+import { listOf, textOf } from '../loose-json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 import type { RefusedAnswer } from '../provider.ts'
-import { listOf } from './gemini-json.ts'
-
-const MAX_MESSAGE = 2_000
-const MAX_RETRY_MS = 60_000
+import { boundedWaitMs, retryFacts } from '../retry-after.ts'
 
 const BY_STATUS: Readonly<Record<string, FailureKind>> = {
   INVALID_ARGUMENT: 'bad_request',
@@ -24,37 +23,15 @@ const BY_STATUS: Readonly<Record<string, FailureKind>> = {
   DATA_LOSS: 'server',
 }
 
-const BY_CODE: Readonly<Record<number, FailureKind>> = {
-  401: 'auth',
-  402: 'billing',
-  403: 'forbidden',
-  404: 'not_found',
-  408: 'timeout',
-  413: 'too_large',
-  429: 'rate_limited',
-  499: 'timeout',
-  503: 'overloaded',
-  504: 'timeout',
-}
-
 /** Reads a refusal of Google's: the error object, or nothing but the status when a proxy answered instead. */
 export function geminiRefusal(answer: RefusedAnswer): Failure {
-  const error = errorObject(answer.body)
-  const failure = geminiFailure(error ?? {}, answer.status)
-  const retryAfterMs = retryAfter(answer.headers) ?? failure.retryAfterMs
-  return { ...failure, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  return { ...geminiFailure(errorObject(answer.body) ?? {}, answer.status), ...retryFacts(answer.headers) }
 }
 
 /** The error object of a body, also of one wrapped in a list; undefined when there is none. */
 export function errorObject(body: Buffer): JsonObject | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined // a page of some proxy
-  }
-  const first: unknown = Array.isArray(json) ? json[0] : json
-  return isJsonObject(first) && isJsonObject(first['error']) ? first['error'] : undefined
+  const { error } = refusalBody(body)
+  return isJsonObject(error) ? error : undefined
 }
 
 /** Reads Google's error object `{ code, message, status, details }`; `httpStatus` is that of the answer, absent inside a stream. */
@@ -64,13 +41,14 @@ export function geminiFailure(error: JsonObject, httpStatus: number | undefined)
   const status = httpStatus === undefined || httpStatus < 400 ? code : httpStatus
   const name = typeof error['status'] === 'string' ? error['status'] : undefined
   const details = listOf(error['details'])
-  const reason = textOf(details, 'ErrorInfo', 'reason')
-  const kind = kindOf({ name, status, message: typeof error['message'] === 'string' ? error['message'] : '', reason })
-  const retryAfterMs = retryDelay(textOf(details, 'RetryInfo', 'retryDelay'))
+  const reason = detailOf(details, 'ErrorInfo', 'reason')
+  const said = textOf(error['message'])
+  const kind = kindOf({ name, status, message: said, reason })
+  const retryAfterMs = retryDelay(detailOf(details, 'RetryInfo', 'retryDelay'))
   return {
     kind,
     ...(status === undefined ? {} : { status }),
-    message: messageOf(error['message'], kind, name ?? status),
+    message: failureMessage(said, kind, plainWords(name ?? status)),
     ...(name === undefined ? {} : { code: name }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
@@ -78,17 +56,8 @@ export function geminiFailure(error: JsonObject, httpStatus: number | undefined)
 
 /** The kind of a refusal that says nothing but its HTTP status. */
 function kindOfStatus(status: number | undefined): FailureKind {
-  if (status === undefined || status >= 500) return (status !== undefined ? BY_CODE[status] : undefined) ?? 'server'
-  return BY_CODE[status] ?? 'bad_request'
-}
-
-const KEY_LIKE = /\b(?:AIza[\w-]{6,}|ya29\.[\w.-]{4,}|Bearer [^\s"',]{6,})/g
-
-/** Words of a failed sign-in may hold pieces of a key or name a project: they are never repeated. */
-function messageOf(said: Json | undefined, kind: FailureKind, what: string | number | undefined): string {
-  if (typeof said === 'string' && said !== '' && kind !== 'auth' && kind !== 'forbidden')
-    return said.slice(0, MAX_MESSAGE).replaceAll(KEY_LIKE, '***')
-  return what === undefined ? 'the provider reported an error' : `the provider answered ${what}`
+  if (status === undefined) return 'server'
+  return KIND_OF_STATUS[status] ?? (status >= 500 ? 'server' : 'bad_request')
 }
 
 interface Facts {
@@ -108,7 +77,7 @@ function kindOf({ name, status, message, reason }: Facts): FailureKind {
   return kind
 }
 
-function textOf(details: readonly Json[], type: string, member: string): string | undefined {
+function detailOf(details: readonly Json[], type: string, member: string): string | undefined {
   for (const detail of details) {
     if (!isJsonObject(detail) || typeof detail['@type'] !== 'string' || !detail['@type'].endsWith(`.${type}`)) continue
     const value = detail[member]
@@ -120,16 +89,5 @@ function textOf(details: readonly Json[], type: string, member: string): string 
 /** A protobuf duration such as `12s` or `0.5s`. */
 function retryDelay(text: string | undefined): number | undefined {
   const seconds = text === undefined ? undefined : /^(\d{1,9}(?:\.\d{1,9})?)s$/.exec(text)?.[1]
-  return seconds === undefined ? undefined : Math.min(Math.ceil(Number(seconds) * 1000), MAX_RETRY_MS)
-}
-
-/** Milliseconds of a `retry-after` header: seconds, or a date by the clock of whoever sent it. */
-function retryAfter(headers: RefusedAnswer['headers']): number | undefined {
-  const text = headers['retry-after']?.trim()
-  if (text === undefined) return undefined
-  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_MS)
-  const until = Date.parse(text)
-  const now = Date.parse(headers['date'] ?? '')
-  if (Number.isNaN(until)) return undefined
-  return Number.isNaN(now) ? MAX_RETRY_MS : Math.min(Math.max(until - now, 0), MAX_RETRY_MS)
+  return seconds === undefined ? undefined : boundedWaitMs(Number(seconds) * 1_000)
 }

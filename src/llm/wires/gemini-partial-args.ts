@@ -1,7 +1,7 @@
 // Arguments of a function call that arrive in pieces: each names a place (`$.city`, `$.stops[0].name`) and a value, or a piece of a text
 // that goes on. Only asked-for streams have them; places that cannot be read are left out.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { listOf } from './gemini-json.ts'
+import { listOf } from '../loose-json.ts'
 
 type Box = Map<string, Box | Json>
 

@@ -2,7 +2,7 @@
 // budget of nodes allow; (2) forms with another spelling are respelled: `const`, `oneOf`, lists of types, `null`; (3) of the rest only known
 // keywords go out, and each that constrained something is reported. Answers may then break constraints that were lost.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { listOf } from './gemini-json.ts'
+import { listOf } from '../loose-json.ts'
 
 /** A rewritten schema and the keywords that could not be said. */
 export interface RewrittenSchema {

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
-import { listOf } from './gemini-json.ts'
+import { countOf, listOf } from '../loose-json.ts'
 
 /**
  * Usage of a Gemini answer or chunk. Cached tokens stand inside the prompt, thoughts outside the candidates; chunks carry running totals.
@@ -67,5 +67,5 @@ function modality(details: Json | undefined, name: string): number {
 
 function count(value: Json | undefined): number | undefined {
   if (value === undefined || value === null) return 0
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  return countOf(value)
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf, textOf } from '../loose-json.ts'
 import type { ChatAnswer, Part, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { tierOf, usageOfMessage } from './messages-usage.ts'
@@ -49,7 +50,7 @@ export function stopOf(reason: Json | undefined, hasCalls: boolean): StopReason 
 function toParts(block: JsonObject, context: DecodeContext): Part[] {
   switch (block['type']) {
     case 'text': {
-      const annotations = citationsOf(block['citations'])
+      const annotations = objectsOf(block['citations'])
       return [{ type: 'text', text: textOf(block['text']), ...(annotations.length === 0 ? {} : { annotations }) }]
     }
     case 'thinking': {
@@ -77,9 +78,3 @@ function toParts(block: JsonObject, context: DecodeContext): Part[] {
 export function callersName(name: string, { toolNames }: DecodeContext): string {
   return toolNames?.get(name) ?? name
 }
-
-function citationsOf(citations: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(citations) ? citations.filter(isJsonObject) : []
-}
-
-const textOf = (value: Json | undefined) => (typeof value === 'string' ? value : '')

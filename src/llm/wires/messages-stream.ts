@@ -2,6 +2,7 @@
 // ran at the provider are passed over; (2) usage is collected field by field; (3) the first stop reason closes what is open and finishes the
 // answer, `message_stop` ends it. What the wire leaves out (a start, a stop) is filled in, so that the order of events always holds.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { parseObject, textOf } from '../loose-json.ts'
 import type { ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { callersName, stopOf } from './messages-answer.ts'
@@ -44,7 +45,7 @@ class MessagesDecoder implements StreamDecoder {
 
   push({ event, data }: WireEvent): readonly ModelEvent[] {
     if (this.#isOver) return []
-    const body = parse(data)
+    const body = parseObject(data)
     if (body === undefined)
       this.#fail({ type: 'error', failure: { kind: 'invalid', message: 'an event of the stream is not JSON' } })
     else this.#read(typeof body['type'] === 'string' ? body['type'] : event, body)
@@ -221,15 +222,3 @@ function kindOf(type: Json | undefined): Block['kind'] | undefined {
 function indexOf(body: JsonObject): number {
   return typeof body['index'] === 'number' ? body['index'] : -1
 }
-
-function parse(data: string): JsonObject | undefined {
-  try {
-    const json: unknown = JSON.parse(data)
-    return isJsonObject(json) ? json : undefined
-  } catch {
-    // The caller of this turns it into an event of kind `invalid`.
-    return undefined
-  }
-}
-
-const textOf = (value: Json | undefined) => (typeof value === 'string' ? value : '')

@@ -2,6 +2,7 @@
 // (2) the message after one with tool calls begins with exactly one result for each of them; (3) what the wire asks of the first and the last
 // message is seen to. Ids of calls are made plain and unique on the way: they only have to match inside the request.
 import type { Json } from '../../core/json.ts'
+import { textOf } from '../loose-json.ts'
 import type { Part, Turn } from '../middle.ts'
 import { toBlocks } from './messages-parts.ts'
 import type { Block, Scope } from './messages-scope.ts'
@@ -152,5 +153,3 @@ function trimLast(messages: Message[]): void {
   const block = last?.role === 'assistant' ? last.content.at(-1) : undefined
   if (block?.['type'] === 'text') block['text'] = textOf(block['text']).trimEnd()
 }
-
-const textOf = (value: Json | undefined) => (typeof value === 'string' ? value : '')

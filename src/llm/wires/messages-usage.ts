@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
+import { countOf } from '../loose-json.ts'
 
 /** Collects the usage of one answer. Later fields replace earlier ones, one by one, unless they are null: the counts are running totals. */
 export interface UsageMeter {
@@ -129,10 +130,6 @@ function writesOf(usage: JsonObject): { readonly cacheWrite5m: number; readonly 
   if (total === undefined) return undefined
   const cacheWrite1h = Math.min(long, total)
   return { cacheWrite1h, cacheWrite5m: total - cacheWrite1h }
-}
-
-function countOf(value: Json | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }
 
 function serverToolsOf(value: Json | undefined): Readonly<Record<string, number>> | undefined {

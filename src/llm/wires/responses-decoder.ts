@@ -2,20 +2,11 @@
 // a `.done` event fills in what no delta said; (3) what is still open when the response ends is closed. A provider that sends only whole items, or
 // only the last event, gives the same events as one that sends every delta.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf, parseObject, textOf } from '../loose-json.ts'
 import type { Failure, ModelEvent, Part } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { failureOfEvent } from './responses-failure.ts'
-import {
-  callOf,
-  complaintAbout,
-  isCallProof,
-  objectsOf,
-  partsOfItem,
-  proofOf,
-  reasoningText,
-  stopOf,
-  textOf,
-} from './responses-output.ts'
+import { callOf, complaintAbout, isCallProof, partsOfItem, proofOf, reasoningText, stopOf } from './responses-output.ts'
 import { usageOfResponse } from './responses-usage.ts'
 
 const MAX_PARTS = 10_000
@@ -66,7 +57,7 @@ class ResponsesDecoder implements StreamDecoder {
   }
 
   #read(event: WireEvent): void {
-    const data = parse(event.data)
+    const data = parseObject(event.data)
     if (data === undefined) this.#fail({ kind: 'invalid', message: 'an event of the stream is not JSON' })
     else this.#see(textOf(data['type']) || event.event, data)
   }
@@ -298,15 +289,6 @@ function startOf({ index, kind }: OpenPart, head: JsonObject, context: DecodeCon
   const id = textOf(head['id'])
   if (kind === 'reasoning' && id !== '') return { type: 'reasoning-start', index, id }
   return { type: `${kind}-start`, index }
-}
-
-function parse(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function itemKey(data: JsonObject): string {

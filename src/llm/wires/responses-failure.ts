@@ -1,4 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { failureMessage, plainWords } from '../failure-words.ts'
+import { textOf, wordsOf } from '../loose-json.ts'
 import type { Failure, FailureKind } from '../middle.ts'
 
 const KINDS: Readonly<Record<string, FailureKind>> = {
@@ -29,17 +31,18 @@ const IMAGE_FAULT = /(^|_)(image|image_file)(_|$)/
 export function failureOfEvent(event: JsonObject): Failure {
   const response = event['response']
   if (isJsonObject(response)) return failureOfError(response['error'], statusWords(response['status']))
-  return failureOfError(isJsonObject(event['error']) ? event['error'] : event, 'the provider reported an error')
+  return failureOfError(isJsonObject(event['error']) ? event['error'] : event, plainWords(undefined))
 }
 
 /** Reads an error object of the Responses wire. */
 function failureOfError(error: Json | undefined, otherwise: string): Failure {
-  if (!isJsonObject(error)) return { kind: 'server', message: typeof error === 'string' ? error : otherwise }
-  const code = textOf(error['code'])
-  const param = textOf(error['param'])
+  if (!isJsonObject(error)) return { kind: 'server', message: failureMessage(textOf(error), 'server', otherwise) }
+  const code = wordsOf(error['code'])
+  const param = wordsOf(error['param'])
+  const kind = kindOf(code) ?? kindOf(wordsOf(error['type'])) ?? 'server'
   return {
-    kind: kindOf(code) ?? kindOf(textOf(error['type'])) ?? 'server',
-    message: textOf(error['message']) ?? otherwise,
+    kind,
+    message: failureMessage(textOf(error['message']), kind, otherwise),
     ...(code === undefined ? {} : { code }),
     ...(param === undefined ? {} : { param }),
   }
@@ -53,8 +56,4 @@ function kindOf(word: string | undefined): FailureKind | undefined {
 
 function statusWords(status: Json | undefined): string {
   return typeof status === 'string' ? `the response ended as ${status.slice(0, 40)}` : 'the response failed'
-}
-
-function textOf(value: Json | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
 }

@@ -1,4 +1,5 @@
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { objectsOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason, TextPart, ToolCallPart } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { unseal } from './responses-signature.ts'
@@ -95,14 +96,4 @@ export function stopOf(response: JsonObject, holds: { readonly call: boolean; re
   }
   if (holds.call) return 'tool'
   return holds.refusal ? 'filtered' : 'end'
-}
-
-/** The objects of a list; nothing where there is no list. */
-export function objectsOf(value: Json | undefined): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isJsonObject) : []
-}
-
-/** A text, empty where there is none. */
-export function textOf(value: Json | undefined): string {
-  return typeof value === 'string' ? value : ''
 }

@@ -1,8 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectsOf } from '../loose-json.ts'
 import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { dropCache, saysBreakpoints, toInputItems, toInputText, type InputScope } from './responses-input.ts'
-import { objectsOf } from './responses-output.ts'
 import { createSentNames, sentUser, type SentNames } from './responses-names.ts'
 
 /** The wire refuses a smaller bound. */

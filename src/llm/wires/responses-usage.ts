@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { inputTokens, NO_TOKENS, outputTokens, type Usage } from '../../core/usage.ts'
+import { countOf } from '../loose-json.ts'
 
 /** Items of an answer that are calls of tools the provider ran and bills by the call. */
 const SERVER_TOOLS: Readonly<Record<string, string>> = {
@@ -52,10 +53,6 @@ export function toResponseUsage(usage: Usage): JsonObject {
     output_tokens_details: { reasoning_tokens: usage.reasoning },
     total_tokens: input + output,
   }
-}
-
-function countOf(value: Json | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }
 
 /** A count inside a details object: 0 where the provider does not break it out, undefined where what it says cannot be a count. */

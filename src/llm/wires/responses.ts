@@ -1,9 +1,10 @@
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { objectsOf, textOf } from '../loose-json.ts'
 import type { ChatAnswer } from '../middle.ts'
 import type { DecodeContext, Wire } from '../wire.ts'
 import { createResponsesDecoder } from './responses-decoder.ts'
-import { complaintAbout, logprobsOf, objectsOf, partsOfItem, stopOf, textOf } from './responses-output.ts'
+import { complaintAbout, logprobsOf, partsOfItem, stopOf } from './responses-output.ts'
 import { encodeResponsesRequest } from './responses-request.ts'
 import { usageOfResponse } from './responses-usage.ts'
 

@@ -1,0 +1,38 @@
+// Providers are read loosely: what is missing or of another type is nothing, never an error. Callers are read strictly, in body-reader.ts.
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+
+/** The JSON object in a text; undefined where there is none. */
+export function parseObject(text: string): JsonObject | undefined {
+  try {
+    const json: unknown = JSON.parse(text)
+    return isJsonObject(json) ? json : undefined
+  } catch {
+    return undefined // each reader has its own words for what it cannot read
+  }
+}
+
+/** The elements of a list; none where there is no list. */
+export function listOf(value: Json | undefined): readonly Json[] {
+  // `as`: `Array.isArray` alone would give elements of type `any`.
+  return Array.isArray(value) ? (value as readonly Json[]) : []
+}
+
+/** The objects of a list; none where there is no list. */
+export function objectsOf(value: Json | undefined): readonly JsonObject[] {
+  return listOf(value).filter(isJsonObject)
+}
+
+/** A text, empty where there is none. */
+export function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** A text that says something. */
+export function wordsOf(value: Json | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A number of things; undefined for what cannot be one. */
+export function countOf(value: Json | undefined): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}
