@@ -100,7 +100,8 @@ class ChatEncoder implements StreamEncoder {
     const empty = call.hasArguments ? '' : this.#arguments(index, '{}')
     if (signature?.family !== 'gemini') return empty
     const extra = { extra_content: { google: { thought_signature: signature.value } } }
-    return empty + this.#delta({ tool_calls: [{ index: call.place, ...extra }] })
+    // Readers look into `function` of every piece without asking whether it is there.
+    return empty + this.#delta({ tool_calls: [{ index: call.place, function: { arguments: '' }, ...extra }] })
   }
 
   #finish({ stop, serviceTier }: Extract<ModelEvent, { type: 'finish' }>): string {
