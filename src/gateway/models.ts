@@ -102,6 +102,11 @@ function pricesOf({ files }: ModelsDeps, prices: () => Prices): LlmDeps['prices'
   const queryOf = (target: ModelTarget): PriceQuery => priceQuery(files(), target, Date.now())
   return {
     estimate: (target, input, output) => prices().estimate(queryOf(target), input, output),
+    ceiling(target, { input, output, isPriority }) {
+      const standard = prices().ceiling(queryOf(target), input, output)
+      if (!isPriority) return standard
+      return prices().ceiling(priceQuery(files(), target, Date.now(), 'priority'), input, output) ?? standard
+    },
     facts: (target) => toWire(prices().facts(queryOf(target))),
     maxOutputTokens: (target) => prices().facts(queryOf(target))?.maxOutputTokens,
     isBudgeted: (item, snapshot: Snapshot) => (snapshot.catalogs.get(item.catalog)?.budgets.length ?? 0) > 0,

@@ -56,8 +56,13 @@ export interface LlmDeps {
   readonly router: Router
   readonly bounds: Bounds
   readonly prices: {
-    /** Nano-dollars that a call with these counts may cost at a target; null when unknown. */
+    /** Nano-dollars that a plain call with these counts costs at a target: to compare targets by; null when unknown. */
     estimate(target: ModelTarget, inputTokens: number, outputTokens: number): number | null
+    /** The most nano-dollars a call with these counts can cost at a target: for reservations; null when unknown. */
+    ceiling(
+      target: ModelTarget,
+      counts: { readonly input: number; readonly output: number; readonly isPriority: boolean },
+    ): number | null
     /** Context size, prices and capabilities for `GET /v1/models`, in the words of the wire: `context_window`, `max_output_tokens`, `pricing`, `capabilities`. */
     facts(target: ModelTarget): JsonObject | undefined
     maxOutputTokens(target: ModelTarget): number | undefined

@@ -15,9 +15,17 @@ export function estimateOf(prices: LlmDeps['prices'], request: ModelRequest, ite
   const [first] = targets
   if (item === undefined || first === undefined) return { tokens: input, nanoUsd: null }
   const most = prices.maxOutputTokens(concreteTarget(first, item, request.model)) ?? DEFAULT_OUTPUT
-  const output = request.door.operation === 'chat' ? (request.maxOutput ?? Math.min(most, DEFAULT_OUTPUT)) : 0
+  const output =
+    request.door.operation === 'chat' ? (request.maxOutput ?? Math.min(most, DEFAULT_OUTPUT) * choicesOf(request)) : 0
+  const counts = { input, output, isPriority: request.json['service_tier'] === 'priority' }
   const costs = targets
-    .map((target) => prices.estimate(concreteTarget(target, item, request.model), input, output))
+    .map((target) => prices.ceiling(concreteTarget(target, item, request.model), counts))
     .filter((cost) => cost !== null)
   return { tokens: input + output, nanoUsd: costs.length === 0 ? null : Math.max(...costs) }
+}
+
+/** Choices were checked when the request was read; each may be as long as the default. */
+function choicesOf({ json }: ModelRequest): number {
+  const { n } = json
+  return typeof n === 'number' && n > 1 ? n : 1
 }

@@ -180,7 +180,9 @@ export interface ModelFacts {
 /** Prices of models, effective-dated. Lookups are memoised; nothing here reads a file. */
 export interface Prices {
   cost(query: PriceQuery, usage: Usage): Cost
-  /** The most a call with these counts can cost: for reservations. Null when unknown. */
+  /** What a plain call with these counts costs, nothing of it cached or thought: to compare models by. Null when unknown. */
   estimate(query: PriceQuery, inputTokens: number, outputTokens: number): number | null
+  /** The most a call with these counts can cost, each token at the dearest price of its side: for reservations. Null when unknown. */
+  ceiling(query: PriceQuery, inputTokens: number, outputTokens: number): number | null
   facts(query: PriceQuery): ModelFacts | undefined
 }

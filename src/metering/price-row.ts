@@ -53,39 +53,55 @@ export function compileRow(row: PriceRow, name: string): CompiledRow {
 }
 
 /**
- * Whole pico-dollars of a usage; null when a price it needs is not published. Kinds without a price of their own cost what the kind costs that
+ * Whole pico-dollars of a usage; null when a price it needs is not published, or a count is no whole number. Kinds without a price of their own cost what the kind costs that
  * they are part of: cached and media input as input (never free), 1-hour writes as 5-minute writes, reasoning and audio output as output.
  */
 export function picoCost(row: CompiledRow, usage: Usage): bigint | null {
-  const input = inputTokens(usage)
-  const rates = row.steps.find(({ above }) => input > above)?.rates ?? row.rates
+  const rates = ratesFor(row, inputTokens(usage))
   let sum = BigInt(row.perRequest)
   for (const kind of KINDS) {
     const count = usage[kind]
     if (count === 0) continue
-    const rate = rates[kind]
-    if (rate === null) return null
-    sum += BigInt(count) * BigInt(rate)
+    const perToken = rates[kind]
+    if (perToken === null || !isWhole(count)) return null
+    sum += BigInt(count) * BigInt(perToken)
   }
   for (const [tool, count] of Object.entries(usage.serverTools ?? {})) {
     const price = row.serverTools.get(tool)
-    if (count > 0 && price === undefined) continue // tools without a price of their own are part of the tokens
-    sum += BigInt(count) * BigInt(price ?? 0)
+    if (!isWhole(count)) return null
+    if (price === undefined) continue // tools without a price of their own are part of the tokens
+    sum += BigInt(count) * BigInt(price)
   }
   return sum
 }
 
-const KINDS = [
-  'input',
-  'cacheRead',
-  'cacheWrite5m',
-  'cacheWrite1h',
-  'inputAudio',
-  'inputImage',
-  'output',
-  'reasoning',
-  'outputAudio',
-] as const
+/**
+ * The most pico-dollars that so many tokens can cost, whatever kinds they turn out to be: cached for an hour, thought or spoken. Null when plain
+ * input or output has no price. What tools at the provider cost cannot be known before.
+ */
+export function picoCeiling(row: CompiledRow, input: number, output: number): bigint | null {
+  const rates = ratesFor(row, input)
+  if ((input > 0 && rates.input === null) || (output > 0 && rates.output === null)) return null
+  if (!isWhole(input) || !isWhole(output)) return null
+  return BigInt(row.perRequest) + BigInt(input) * dearest(rates, INPUT_KINDS) + BigInt(output) * dearest(rates, OUTPUT_KINDS)
+}
+
+function dearest(rates: PicoRates, kinds: readonly (keyof PicoRates)[]): bigint {
+  return BigInt(Math.max(...kinds.map((kind) => rates[kind] ?? 0)))
+}
+
+/** Once input crosses a step, all of the request has its prices. */
+function ratesFor({ rates, steps }: CompiledRow, input: number): PicoRates {
+  return steps.find(({ above }) => input > above)?.rates ?? rates
+}
+
+function isWhole(count: number): boolean {
+  return Number.isSafeInteger(count) && count >= 0
+}
+
+const INPUT_KINDS = ['input', 'cacheRead', 'cacheWrite5m', 'cacheWrite1h', 'inputAudio', 'inputImage'] as const
+const OUTPUT_KINDS = ['output', 'reasoning', 'outputAudio'] as const
+const KINDS = [...INPUT_KINDS, ...OUTPUT_KINDS] as const
 
 function toPico(rates: Rates): PicoRates {
   const input = rate(rates.input)

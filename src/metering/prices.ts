@@ -5,7 +5,7 @@ import type { PriceFile, PriceRow } from '../config/prices.ts'
 import { NO_TOKENS, type Usage } from '../core/usage.ts'
 import { compileGlob } from '../lib/glob.ts'
 import type { Cost, ModelFacts, PriceQuery, Prices } from './contract.ts'
-import { type CompiledRow, compileRow, picoCost } from './price-row.ts'
+import { type CompiledRow, compileRow, picoCeiling, picoCost } from './price-row.ts'
 
 /** Makes prices from files in order: the table that ships first, the operator's own after it. */
 export function createPrices(files: readonly PriceFile[]): Prices {
@@ -36,16 +36,17 @@ class FilePrices implements Prices {
 
   cost(query: PriceQuery, usage: Usage): Cost {
     const row = this.#rowOf(query)
-    const pico = row === undefined ? null : picoCost(row, usage)
-    if (row === undefined || pico === null) return UNKNOWN
-    const left = this.#discounts.find(({ matches }) => matches(query.provider, query.model))?.left ?? WHOLE
-    const nano = Number(roundedHalfUp(pico * left, WHOLE * PICO_PER_NANO))
-    // More than nine million dollars for one call is no price but a mistake.
-    return Number.isSafeInteger(nano) ? { nanoUsd: nano, priceVersion: row.version } : UNKNOWN
+    const nanoUsd = row === undefined ? null : this.#charged(query, picoCost(row, usage))
+    return row === undefined || nanoUsd === null ? UNKNOWN : { nanoUsd, priceVersion: row.version }
   }
 
   estimate(query: PriceQuery, inputTokens: number, outputTokens: number): number | null {
     return this.cost(query, { ...NO_TOKENS, input: inputTokens, output: outputTokens, source: 'estimated' }).nanoUsd
+  }
+
+  ceiling(query: PriceQuery, inputTokens: number, outputTokens: number): number | null {
+    const row = this.#rowOf(query)
+    return row === undefined ? null : this.#charged(query, picoCeiling(row, inputTokens, outputTokens))
   }
 
   facts(query: PriceQuery): ModelFacts | undefined {
@@ -61,6 +62,15 @@ class FilePrices implements Prices {
       ...(cacheRead === undefined || cacheRead === null ? {} : { cachedInputUsdPerMillion: cacheRead }),
       ...(output === null ? {} : { outputUsdPerMillion: output }),
     }
+  }
+
+  /** What is left of a price after the discount, in whole nano-dollars. */
+  #charged({ provider, model }: PriceQuery, pico: bigint | null): number | null {
+    if (pico === null) return null
+    const left = this.#discounts.find(({ matches }) => matches(provider, model))?.left ?? WHOLE
+    const nano = Number(roundedHalfUp(pico * left, WHOLE * PICO_PER_NANO))
+    // More than nine million dollars for one call is no price but a mistake.
+    return Number.isSafeInteger(nano) ? nano : null
   }
 
   #rowOf(query: PriceQuery): CompiledRow | undefined {
@@ -113,11 +123,15 @@ class PriceTable {
   }
 }
 
-/** Rows of other regions and tiers are out; a row that names the region or the tier is better than one that does not. */
+/**
+ * Rows of other regions and tiers are out; a row that names the region or the tier is better than one that does not. The standard price is never
+ * too low for the slow tiers; the fast one costs more, so without a price of its own it has none.
+ */
 function ranked(rows: readonly PriceRow[], { region, tier }: PriceQuery): PriceRow[] {
   const rank = (row: PriceRow) => (row.tier === undefined ? 0 : 2) + (row.region === undefined ? 0 : 1)
+  const isOfTier = (row: PriceRow) => row.tier === tier || (row.tier === undefined && tier !== 'priority')
   return rows
-    .filter((row) => (row.region === undefined || row.region === region) && (row.tier === undefined || row.tier === tier))
+    .filter((row) => (row.region === undefined || row.region === region) && isOfTier(row))
     .toSorted((a, b) => b.model.length - a.model.length || rank(b) - rank(a) || (a.from < b.from ? 1 : a.from > b.from ? -1 : 0))
 }
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { loadPriceFiles } from '../../../src/config/price-files.ts'
 import { PriceFile } from '../../../src/config/prices.ts'
+import { readShippedTable } from '../../../src/config/shipped-prices.ts'
 import { NO_TOKENS, type TokenCounts, type Usage } from '../../../src/core/usage.ts'
 import type { PriceQuery } from '../../../src/metering/contract.ts'
 import { createPrices } from '../../../src/metering/prices.ts'
@@ -106,6 +108,14 @@ describe('which row answers', () => {
     expect([cost({}), cost({ region: 'eu' }), cost({ tier: 'priority' }), cost({ region: 'ap' })]).toEqual([1e9, 2e9, 3e9, 1e9])
   })
 
+  test('priority without a price of its own is unknown, flex and batch cost the standard price at most', () => {
+    const prices = rows([row({}, '1'), row({ model: 'fast', tier: 'priority' }, '3')])
+    const cost = (fields: Partial<PriceQuery>) => prices.cost(query(fields), million).nanoUsd
+
+    expect([cost({ tier: 'priority' }), cost({ tier: 'flex' }), cost({ tier: 'batch' })]).toEqual([null, 1e9, 1e9])
+    expect([cost({ model: 'fast', tier: 'priority' }), cost({ model: 'fast' })]).toEqual([3e9, null])
+  })
+
   test('the exact name before the longest prefix', () => {
     const prices = rows([row({ model: 'm*' }, '1'), row({ model: 'm-large*' }, '2'), row({ model: 'm-large-7' }, '3')])
     const cost = (model: string) => prices.cost(query({ model }), million).nanoUsd
@@ -138,6 +148,75 @@ describe('which row answers', () => {
     expect(prices.cost(query({ model: 'free' }), million).nanoUsd).toBe(0)
     expect(prices.cost(query({ model: 'nobody knows' }), million).nanoUsd).toBeNull()
   })
+})
+
+describe('the most a call can cost', () => {
+  const dear = file({
+    name: 'own',
+    prices: [
+      {
+        provider: 'anthropic',
+        model: 'm',
+        usdPerMillion: { ...rates, reasoning: '20', inputAudio: '2' },
+        steps: [{ aboveInputTokens: 1_000, usdPerMillion: { input: '6', output: '30', cacheWrite5m: '8' } }],
+        perRequestUsd: '0.001',
+      },
+      { provider: 'anthropic', model: 'm', tier: 'priority', usdPerMillion: { input: '9', output: '45' } },
+      { provider: 'anthropic', model: 'half', usdPerMillion: { input: null, cacheRead: '1', output: '1' } },
+    ],
+    discounts: [{ provider: 'claude', model: 'm', percent: 50 }],
+  })
+  const prices = createPrices([dear])
+
+  test.each<[string, Partial<PriceQuery>, readonly [number, number], number | null]>([
+    ['takes the dearest kind of input and of output, and the price of a request', { provider: 'x' }, [1_000, 10], 7_200_000],
+    ['takes the step that applies', { provider: 'x' }, [1_001, 10], 1_001 * 8_000 + 300_000 + 1_000_000],
+    ['takes the tier', { provider: 'x', tier: 'priority' }, [1_000, 10], 9_450_000],
+    ['takes what was agreed off', {}, [1_000, 10], 3_600_000],
+    ['is unknown where plain input has no price', { model: 'half' }, [1, 1], null],
+  ])('%s', (_name, fields, [input, output], nanoUsd) => {
+    expect(prices.ceiling(query(fields), input, output)).toBe(nanoUsd)
+  })
+
+  test('is never less than the cost of any split of the same counts', () => {
+    const split = fc.array(fc.nat(3_000), { minLength: 6, maxLength: 6 })
+    const out = fc.array(fc.nat(3_000), { minLength: 3, maxLength: 3 })
+
+    fc.assert(
+      fc.property(split, out, (inputs, outputs) => {
+        const [input = 0, cacheRead = 0, cacheWrite5m = 0, cacheWrite1h = 0, inputAudio = 0, inputImage = 0] = inputs
+        const [output = 0, reasoning = 0, outputAudio = 0] = outputs
+        const used = usage({
+          input,
+          cacheRead,
+          cacheWrite5m,
+          cacheWrite1h,
+          inputAudio,
+          inputImage,
+          output,
+          reasoning,
+          outputAudio,
+        })
+        const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0)
+
+        expect(prices.ceiling(query(), sum(inputs), sum(outputs))).toBeGreaterThanOrEqual(prices.cost(query(), used).nanoUsd ?? 0)
+      }),
+    )
+  })
+
+  test('routing compares plain prices', () => {
+    expect(prices.estimate(query({ provider: 'x' }), 1_000, 10)).toBe(3_000_000 + 150_000 + 1_000_000)
+  })
+})
+
+test.each<[string, Partial<Usage>]>([
+  ['a fraction', { input: 1.5 }],
+  ['less than none', { output: -1 }],
+  ['no number', { reasoning: Number.NaN }],
+  ['more than can be counted', { cacheRead: Number.POSITIVE_INFINITY }],
+  ['a fraction of a search', { serverTools: { web_search_requests: 0.5 } }],
+])('a count that is %s is unknown and breaks nothing', (_name, counts) => {
+  expect(createPrices([own]).cost(query(), usage(counts))).toEqual({ nanoUsd: null, priceVersion: null })
 })
 
 test('equals exact arithmetic and never falls when a count grows', () => {
@@ -195,5 +274,71 @@ describe('the table that ships', () => {
         usage({ input: 1_000, cacheRead: 1_000, output: 1_000 }),
       ).nanoUsd,
     ).toBe(150_000 + 75_000 + 600_000)
+  })
+
+  const cost = (fields: Partial<PriceQuery>, counts: Partial<Usage>) =>
+    createPrices([table]).cost(query({ providerType: 'openai', ...fields }), usage(counts)).nanoUsd
+
+  test.each<[string, Partial<PriceQuery>, Partial<Usage>, number]>([
+    ['priority below its step', { model: 'gpt-5.4', tier: 'priority' }, { input: 1_000 }, 5_000_000],
+    ['priority above its step', { providerType: 'azure', model: 'gpt-5.4', tier: 'priority' }, { input: 300_000 }, 3e9],
+    [
+      'priority above a step that only the standard tier publishes',
+      { model: 'gpt-5.4', tier: 'priority' },
+      { input: 300_000 },
+      1.5e9,
+    ],
+    ['a region that costs more', { model: 'gpt-5.4', region: 'eu' }, { input: 1_000 }, 2_750_000],
+    ['the same in a tier and above its step', { model: 'gpt-5.4', region: 'us', tier: 'priority' }, { input: 300_000 }, 1.65e9],
+    [
+      'an hour in the cache above a step costs no less than five minutes',
+      { providerType: 'vertex', model: 'claude-sonnet-4-5' },
+      { cacheWrite1h: 200_001 },
+      200_001 * 7_500,
+    ],
+  ])('prices %s', (_name, fields, counts, nanoUsd) => {
+    expect(cost(fields, counts)).toBe(nanoUsd)
+  })
+
+  test('every tier of a model with steps has steps', () => {
+    const stepped = new Map(
+      table.prices
+        .filter(({ tier }) => tier === undefined)
+        .map((row) => [`${row.provider}/${row.model}/${row.region}`, row.steps]),
+    )
+    const bare = table.prices.filter(
+      ({ provider, model, region, tier, steps }) =>
+        tier !== undefined && steps.length < (stepped.get(`${provider}/${model}/${region}`)?.length ?? 0),
+    )
+
+    expect(bare).toEqual([])
+  })
+
+  test('is read without the schema, and to the same', async () => {
+    expect(readShippedTable(JSON.parse(readFileSync('catalogs/prices/model-prices.json', 'utf8')))).toEqual(table)
+    expect(await loadPriceFiles('.', [])).toEqual([table])
+  })
+
+  const good = { provider: 'p', model: 'm', usdPerMillion: { input: '1', output: null } }
+  test.each<[string, unknown]>([
+    ['no list of prices', { prices: {} }],
+    ['another member', { discounts: [] }],
+    ['a row that is no object', { prices: ['x'] }],
+    ['a row without a model', { prices: [{ ...good, model: undefined }] }],
+    ['a row with a member nobody knows', { prices: [{ ...good, price: '1' }] }],
+    ['a tier nobody knows', { prices: [{ ...good, tier: 'gold' }] }],
+    ['a price that is a number', { prices: [{ ...good, usdPerMillion: { input: 1, output: '1' } }] }],
+    ['a price that is no decimal', { prices: [{ ...good, usdPerMillion: { input: '1e3', output: '1' } }] }],
+    ['a kind nobody knows', { prices: [{ ...good, usdPerMillion: { input: '1', output: '1', video: '1' } }] }],
+    ['no price of output', { prices: [{ ...good, usdPerMillion: { input: '1' } }] }],
+    ['a step without its place', { prices: [{ ...good, steps: [{ usdPerMillion: good.usdPerMillion }] }] }],
+    ['a tool with a number for a price', { prices: [{ ...good, serverToolsUsd: { search: 1 } }] }],
+    ['a context of no size', { prices: [{ ...good, contextTokens: 0 }] }],
+    ['capabilities that are no words', { prices: [{ ...good, capabilities: [1] }] }],
+  ])('damage is told at the start: %s', (_name, change) => {
+    const whole = { name: 'public', source: 's', prices: [good] }
+
+    expect(readShippedTable(whole).prices).toHaveLength(1)
+    expect(() => readShippedTable({ ...whole, ...(change as object) })).toThrow('damaged')
   })
 })
