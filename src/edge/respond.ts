@@ -58,27 +58,31 @@ class HttpResponder implements Responder {
 
   send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void {
     const length = body === undefined ? 0 : Buffer.byteLength(body)
-    const sized = status === 204 || status === 304 ? headers : { ...headers, 'content-length': String(length) }
-    if (this.#begin(status, sized)) this.#response.end(body)
+    const sized = status === 204 || status === 304 ? undefined : String(length)
+    if (this.#begin(status, headers, sized)) this.#response.end(body)
   }
 
   stream(headers: Readonly<Record<string, string>>, { idle = false }: { readonly idle?: boolean } = {}): EventStream {
     if (idle) this.#options.onIdle()
-    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...lowerCase(headers) })
+    const open = this.#begin(200, addLowerCase({ ...EVENT_STREAM_HEADERS }, headers))
     if (open) this.#response.flushHeaders()
     return new HttpEventStream(this.#response, this.#options, open)
   }
 
   bytes(headers: Readonly<Record<string, string>>): ByteStream {
-    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...lowerCase(headers) })
+    const open = this.#begin(200, addLowerCase({ ...EVENT_STREAM_HEADERS }, headers))
     return new HttpByteStream(this.#response, open)
   }
 
-  #begin(status: number, headers: Readonly<Record<string, string>>): boolean {
+  #begin(status: number, headers: Readonly<Record<string, string>>, length?: string): boolean {
     if (this.#started || this.#response.destroyed) return false
     this.#started = true
     this.#options.onHead(status)
-    this.#response.writeHead(status, { ...this.#options.headers, ...lowerCase(headers) })
+    const all: Record<string, string> = {}
+    for (const name in this.#options.headers) all[name] = this.#options.headers[name] ?? ''
+    addLowerCase(all, headers)
+    if (length !== undefined) all['content-length'] = length
+    this.#response.writeHead(status, all)
     return true
   }
 }
@@ -184,6 +188,7 @@ class HttpEventStream implements EventStream {
 }
 
 /** One spelling per name, so that a facet's header replaces ours instead of standing beside it. */
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+function addLowerCase(all: Record<string, string>, headers: Readonly<Record<string, string>>): Record<string, string> {
+  for (const name in headers) all[name.toLowerCase()] = headers[name] ?? ''
+  return all
 }

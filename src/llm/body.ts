@@ -36,7 +36,8 @@ function toBytes(json: JsonObject, edits: BodyEdits): Buffer {
 
 /** Sets or removes top-level members; every other byte stays as it is. `members` is what `scanMembers` said of these bytes. */
 export function editBody(bytes: Buffer, members: ReadonlyMap<string, MemberSpan>, edits: BodyEdits): Buffer {
-  const cuts = [...changesOf(members, edits), ...additionsTo(bytes, members, edits)]
+  const cuts = changesOf(members, edits)
+  addTo(cuts, { bytes, members, edits })
   if (cuts.length === 0) return bytes
   const pieces: Buffer[] = []
   let from = 0
@@ -59,28 +60,48 @@ const isRemoved = (edits: BodyEdits, name: string) => has(edits, name) && edits[
 
 /** New values in the place of old ones; a removed member takes the comma after it along, at the end of the object the one before it. */
 function changesOf(members: ReadonlyMap<string, MemberSpan>, edits: BodyEdits): Cut[] {
-  const all = [...members]
-  const lastKept = all.findLastIndex(([name]) => !isRemoved(edits, name))
   const cuts: Cut[] = []
-  for (const [index, [name, span]] of all.slice(0, lastKept + 1).entries()) {
-    const text = edits[name]
-    if (!has(edits, name)) continue
-    if (text === undefined) cuts.push({ start: span.start, end: all[index + 1]?.[1].start ?? span.end, text: '' })
-    else cuts.push({ start: span.valueStart, end: span.end, text })
+  let keptEnd: number | undefined
+  /** Removed members since the last one that stays. */
+  let gap: { readonly start: number; end: number } | undefined
+  for (const [name, span] of members) {
+    if (isRemoved(edits, name)) {
+      gap ??= { start: span.start, end: span.end }
+      gap.end = span.end
+      continue
+    }
+    if (gap !== undefined) cuts.push({ start: gap.start, end: span.start, text: '' })
+    gap = undefined
+    keptEnd = span.end
+    const text = has(edits, name) ? edits[name] : undefined
+    if (text !== undefined) cuts.push({ start: span.valueStart, end: span.end, text })
   }
-  const tail = all.slice(lastKept + 1)
-  const [first, last] = [tail[0]?.[1], tail.at(-1)?.[1]]
-  if (first && last) cuts.push({ start: all[lastKept]?.[1].end ?? first.start, end: last.end, text: '' })
+  if (gap !== undefined) cuts.push({ start: keptEnd ?? gap.start, end: gap.end, text: '' })
   return cuts
 }
 
-function additionsTo(bytes: Buffer, members: ReadonlyMap<string, MemberSpan>, edits: BodyEdits): Cut[] {
-  const added = Object.entries(edits).filter(([name, text]) => text !== undefined && !members.has(name))
-  if (added.length === 0) return []
-  const text = added.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')
-  const hasKept = [...members.keys()].some((name) => !isRemoved(edits, name))
-  const at = [...members.values()].at(-1)?.end ?? bytes.indexOf(OPEN_BRACE) + 1
-  return [{ start: at, end: at, text: hasKept ? `,${text}` : text }]
+/** Members that were not there come last. */
+function addTo(cuts: Cut[], { bytes, members, edits }: Editing): void {
+  let text = ''
+  for (const name in edits) {
+    const value = edits[name]
+    if (value !== undefined && !members.has(name)) text += `,${JSON.stringify(name)}:${value}`
+  }
+  if (text === '') return
+  let hasKept = false
+  let at = -1
+  for (const [name, { end }] of members) {
+    hasKept ||= !isRemoved(edits, name)
+    at = end
+  }
+  if (at === -1) at = bytes.indexOf(OPEN_BRACE) + 1
+  cuts.push({ start: at, end: at, text: hasKept ? text : text.slice(1) })
+}
+
+interface Editing {
+  readonly bytes: Buffer
+  readonly members: ReadonlyMap<string, MemberSpan>
+  readonly edits: BodyEdits
 }
 
 const QUOTE = 0x22
