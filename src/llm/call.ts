@@ -8,7 +8,6 @@ import type { Responder } from '../core/responder.ts'
 import type { CatalogView, Snapshot } from '../core/snapshot.ts'
 import type { TextLens } from '../core/text-lens.ts'
 import type { InFlight } from '../lib/in-flight.ts'
-import { parseStrictJson } from '../lib/strict-json.ts'
 import type { AnswerFacts, Estimate, FacetCall, Gauge, Road } from '../pipeline/facet.ts'
 import { createLens } from '../pipeline/words.ts'
 import { answerHeaders, passedHeaders } from './answer-headers.ts'
@@ -28,6 +27,7 @@ import { roughTokens } from './run/estimate.ts'
 import { type ModelAnswer, run } from './run/run.ts'
 import type { ModelVisit } from './run/visit.ts'
 import { keepsSignatures, type SignatureMemory } from './signature.ts'
+import { strictBody } from './strict-body.ts'
 
 /** What the facet keeps while it runs. */
 export interface LlmParts {
@@ -137,12 +137,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   }
 
   requestText(): TextLens {
-    const { bounds } = this.#parts.deps
-    // Two members of one name would let the guard read one and the provider another.
-    const { value } = strictly(() =>
-      parseStrictJson(this.#request.bytes.toString('utf8'), { depth: bounds.jsonDepth, nodes: bounds.jsonNodes }),
-    )
-    const json = value as JsonObject // the same text was parsed as an object before
+    const json = strictBody(this.#request.bytes, this.#parts.deps.bounds)
     const lens = createLens(json, this.#request.door.dialect.requestWords)
     return {
       parts: lens.parts,
@@ -329,15 +324,5 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       requestBytes: this.#request.bytes.length,
       timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
     }
-  }
-}
-
-function strictly<Value>(parse: () => Value): Value {
-  try {
-    return parse()
-  } catch (error) {
-    throw new GatewayError('invalid_request', error instanceof Error ? error.message : 'the body cannot be read', {
-      cause: error,
-    })
   }
 }
