@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../core/json.ts'
 import { isJsonObject } from '../../core/json.ts'
+import { EFFORTS } from '../effort.ts'
 import type { ChatRequest, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import { readMessages } from './chat-request-messages.ts'
 import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
@@ -68,8 +69,6 @@ function sampling(body: Reader): Maybe {
     topLogprobs: body.integer('top_logprobs', 0, 20),
   }
 }
-
-const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 function meaning(body: Reader): Maybe {
   const effort = body.word('reasoning_effort', EFFORTS)

@@ -1,9 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { createReader, fault, objectAt, type Reader } from '../body-reader.ts'
+import { EFFORTS } from '../effort.ts'
 import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
 import { append, needText, readInput } from './responses-request-input.ts'
-
-const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 /** Members that have a word in the middle form; every other one is an extra. */
 const KNOWN: ReadonlySet<string> = new Set([

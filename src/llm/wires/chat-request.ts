@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { ChatRequest, DialectName, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
+import { effortOf } from '../effort.ts'
+import type { ChatRequest, DialectName, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, Quirks, TargetProfile } from '../wire.ts'
 import { systemMessages, turnMessages, type TurnsContext } from './chat-turns.ts'
 import { createSentNames } from './responses-names.ts'
@@ -105,7 +106,8 @@ function meaning({ request, target, quirks, context: { drop } }: Writing): Membe
   if (request.metadata !== undefined && !keepsMetadata) drop('metadata')
   // an answer of the middle form is one answer: more would be paid for and thrown away
   if (request.n !== undefined && request.n > 1) drop('n')
-  const effort = effortOf(request.reasoning)
+  // a model that decides by itself is what saying nothing means; few models know more than `high`
+  const effort = request.reasoning === undefined ? undefined : effortOf(request.reasoning, 'high')
   const isEffortLost = target.reasons === false && effort !== undefined
   if (isEffortLost && effort !== 'none') drop('reasoning_effort')
   if (request.reasoning?.summary !== undefined && request.reasoning.summary !== 'omitted') drop('reasoning.summary')
@@ -116,16 +118,6 @@ function meaning({ request, target, quirks, context: { drop } }: Writing): Membe
     service_tier: request.serviceTier === 'standard_only' ? 'default' : request.serviceTier,
     response_format: request.output === undefined ? undefined : responseFormat(request.output),
   }
-}
-
-/** A budget becomes an effort, `high` at most, since few models know more; a model that decides by itself is what saying nothing means. */
-function effortOf(reasoning: Reasoning | undefined): string | undefined {
-  if (reasoning?.effort !== undefined) return reasoning.effort
-  const budget = reasoning?.budgetTokens
-  if (budget === undefined) return undefined
-  if (budget <= 0) return 'none'
-  if (budget <= 1_024) return 'low'
-  return budget <= 8_192 ? 'medium' : 'high'
 }
 
 function responseFormat(output: OutputFormat): JsonObject {

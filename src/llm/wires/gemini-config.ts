@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../core/json.ts'
+import { budgetOf, effortOf } from '../effort.ts'
 import type { ChatRequest, OutputFormat, Reasoning } from '../middle.ts'
 import type { TargetProfile } from '../wire.ts'
 import { isThird, takesJsonSchema, type GeminiModel } from './gemini-model.ts'
@@ -88,7 +89,7 @@ function showsThoughts(request: ChatRequest, reasoning: Reasoning): boolean | un
 }
 
 function toLevel(reasoning: Reasoning, model: GeminiModel, dropped: Set<string>): JsonObject {
-  const effort = reasoning.effort ?? (reasoning.budgetTokens === undefined ? undefined : effortOf(reasoning.budgetTokens))
+  const effort = effortOf(reasoning)
   if (effort === undefined) return {}
   // Thinking cannot be switched off here, only be kept short.
   if (effort === 'none') dropped.add('reasoning')
@@ -99,13 +100,6 @@ function toLevel(reasoning: Reasoning, model: GeminiModel, dropped: Set<string>)
   return { thinkingLevel: 'HIGH' }
 }
 
-function effortOf(budgetTokens: number): NonNullable<Reasoning['effort']> {
-  if (budgetTokens === 0) return 'none'
-  if (budgetTokens <= 1_024) return 'low'
-  return budgetTokens <= 8_192 ? 'medium' : 'high'
-}
-
-const BUDGETS = { none: 0, minimal: 512, low: 1_024, medium: 8_192, high: 24_576, xhigh: 32_768, max: 65_536 } as const
 /** Smallest and largest budget besides 0, and whether 0 is allowed. */
 const BUDGET_RANGES: Readonly<Record<GeminiModel['size'], readonly [number, number, boolean]>> = {
   pro: [128, 32_768, false],
@@ -115,7 +109,7 @@ const BUDGET_RANGES: Readonly<Record<GeminiModel['size'], readonly [number, numb
 }
 
 function toBudget(reasoning: Reasoning, model: GeminiModel, dropped: Set<string>): JsonObject {
-  const wanted = reasoning.budgetTokens ?? (reasoning.effort === undefined ? undefined : BUDGETS[reasoning.effort])
+  const wanted = budgetOf(reasoning)
   if (wanted === undefined) return reasoning.adaptive === true ? { thinkingBudget: -1 } : {}
   const [least, most, canStop] = BUDGET_RANGES[model.size]
   if (wanted === 0 && canStop) return { thinkingBudget: 0 }

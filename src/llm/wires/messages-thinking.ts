@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../core/json.ts'
+import { budgetOf, effortOf } from '../effort.ts'
 import type { Reasoning } from '../middle.ts'
 import type { Scope } from './messages-scope.ts'
 import type { Message } from './messages-turns.ts'
@@ -12,8 +13,7 @@ export interface Thinking {
 
 const DEFAULT_MAX_TOKENS = 4_096
 const LEAST_BUDGET = 1_024
-
-const BUDGETS = { minimal: 1_024, low: 1_024, medium: 8_192, high: 24_576, xhigh: 32_768, max: 65_536 } as const
+const DEFAULT_BUDGET = 8_192
 
 /** Decides on thinking, and on the bound this wire demands. */
 export function toThinkingConfig(scope: Scope, messages: readonly Message[]): Thinking {
@@ -24,19 +24,19 @@ export function toThinkingConfig(scope: Scope, messages: readonly Message[]): Th
   if (wanted.effort === 'none' || wanted.budgetTokens === 0)
     return model.thinking === 'adaptive' ? { thinking: { type: 'disabled' }, maxTokens } : { maxTokens }
   if (request.dialect === 'messages' && wanted.budgetTokens === undefined && wanted.adaptive !== true && model.effort)
-    return { ...effortOf(wanted, scope), maxTokens }
+    return { ...effortMember(wanted, scope), maxTokens }
   if (model.thinking === 'none' || target.reasons === false) {
     dropped.add('reasoning')
     return { maxTokens }
   }
   if (model.thinking === 'adaptive')
-    return { thinking: { type: 'adaptive', ...displayOf(wanted) }, ...effortOf(wanted, scope), maxTokens }
-  const effort = model.effort && wanted.effort !== undefined ? effortOf(wanted, scope) : {}
+    return { thinking: { type: 'adaptive', ...displayOf(wanted) }, ...effortMember(wanted, scope), maxTokens }
+  const effort = model.effort && wanted.effort !== undefined ? effortMember(wanted, scope) : {}
   return { ...withBudget(wanted, scope, breaksOff(messages)), ...effort }
 }
 
 function withBudget(wanted: Reasoning, { request, target, dropped }: Scope, isBroken: boolean): Thinking {
-  const asked = Math.max(LEAST_BUDGET, wanted.budgetTokens ?? BUDGETS[effortWord(wanted) ?? 'medium'])
+  const asked = Math.max(LEAST_BUDGET, budgetOf(wanted) ?? DEFAULT_BUDGET)
   const most = request.maxTokens ?? target.maxOutputTokens ?? asked + DEFAULT_MAX_TOKENS
   // The budget counts towards the bound: a quarter of it is left for the answer.
   const budget = asked < most ? asked : Math.max(LEAST_BUDGET, Math.floor(most * 0.75))
@@ -55,19 +55,13 @@ function breaksOff(messages: readonly Message[]): boolean {
   return last?.content.at(-1)?.['type'] === 'tool_use' && first !== 'thinking' && first !== 'redacted_thinking'
 }
 
-function effortOf(wanted: Reasoning, { model, dropped }: Scope): { readonly effort?: string } {
-  const effort = effortWord(wanted)
-  if (effort === undefined) return {}
+function effortMember(wanted: Reasoning, { model, dropped }: Scope): { readonly effort?: string } {
+  const effort = effortOf(wanted)
+  if (effort === undefined || effort === 'none') return {}
   if (effort === 'minimal') return { effort: 'low' }
   if (effort !== 'xhigh' || model.xhigh) return { effort }
   dropped.add('reasoning')
   return { effort: 'high' }
-}
-
-function effortWord({ effort, budgetTokens }: Reasoning): keyof typeof BUDGETS | undefined {
-  if (effort !== undefined && effort !== 'none') return effort
-  if (budgetTokens === undefined) return undefined
-  return (['low', 'medium', 'high', 'xhigh'] as const).find((word) => budgetTokens <= BUDGETS[word]) ?? 'max'
 }
 
 function displayOf({ summary }: Reasoning): { readonly display?: string } {

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { effortOf } from '../effort.ts'
 import { objectsOf } from '../loose-json.ts'
-import type { ChatRequest, OutputFormat, Reasoning, Tool, ToolChoice } from '../middle.ts'
+import type { ChatRequest, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { dropCache, saysBreakpoints, toInputItems, toInputText, type InputScope } from './responses-input.ts'
 import { createSentNames, sentUser, type SentNames } from './responses-names.ts'
@@ -116,19 +117,11 @@ function maxOutput({ maxTokens, dialect }: ChatRequest, dropped: Set<string>): n
 function reasoning({ request, target, dropped }: InputScope): Members {
   const wanted = request.reasoning
   if (wanted === undefined) return {}
-  const members = defined({ effort: effortOf(wanted), summary: summaryOf(wanted.summary) })
+  const members = defined({ effort: effortOf(wanted, 'high'), summary: summaryOf(wanted.summary) })
   if (Object.keys(members).length === 0) return {}
   if (target.reasons !== false) return { reasoning: members }
   if (members['effort'] !== 'none') dropped.add('reasoning')
   return {}
-}
-
-/** A budget becomes an effort, `high` at most, since few models know more. */
-function effortOf({ effort, budgetTokens }: Reasoning): string | undefined {
-  if (effort !== undefined || budgetTokens === undefined) return effort
-  if (budgetTokens <= 0) return 'none'
-  if (budgetTokens <= 1_024) return 'low'
-  return budgetTokens <= 8_192 ? 'medium' : 'high'
 }
 
 function summaryOf(summary: string | undefined): string | undefined {
