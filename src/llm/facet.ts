@@ -54,7 +54,7 @@ async function serve(parts: LlmParts, request: LlmHttpRequest, responder: Respon
 }
 
 /** Answers with an error in the caller's dialect. */
-export function refuse(request: LlmHttpRequest, responder: Responder, thrown: unknown): void {
+function refuse(request: LlmHttpRequest, responder: Responder, thrown: unknown): void {
   if (responder.started) return
   const dialect = dialectOf(request.path, request.headers)
   const error = toDialectError(thrown, dialect.name)
