@@ -17,7 +17,12 @@ export function compileGlob(glob: string): (text: string) => boolean {
   }
 }
 
-/** Index of the first glob that matches, or -1. */
+const compiled = new WeakMap<readonly string[], readonly ((text: string) => boolean)[]>()
+
+/** Index of the first glob that matches, or -1. The list must not change: what it compiles to is kept beside it. */
 export function matchGlobs(globs: readonly string[], text: string): number {
-  return globs.findIndex((glob) => compileGlob(glob)(text))
+  let matchers = compiled.get(globs)
+  if (matchers === undefined) compiled.set(globs, (matchers = globs.map(compileGlob)))
+  for (const [index, matches] of matchers.entries()) if (matches(text)) return index
+  return -1
 }

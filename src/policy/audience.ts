@@ -5,16 +5,22 @@ import { matchGlobs } from '../lib/glob.ts'
 
 /** Whether a catalog is for a principal: every part its `for` gives must hold. A caller without a team matches no team list. */
 export function checkAudience(catalog: Catalog, principal: Principal, now: Date): TraceStep {
-  const { audience } = catalog
   const miss = missing(catalog, principal) ?? conditionMiss(catalog, principal, now)
-  return miss === undefined
-    ? { step: 'audience', outcome: 'pass', message: `catalog "${catalog.id}" is for this principal`, rule: audience.rule }
-    : {
-        step: 'audience',
-        outcome: 'fail',
-        message: `catalog "${catalog.id}" is not for this principal: ${miss}`,
-        rule: audience.rule,
-      }
+  if (miss === undefined) return passed(catalog)
+  const message = `catalog "${catalog.id}" is not for this principal: ${miss}`
+  return { step: 'audience', outcome: 'fail', message, rule: catalog.audience.rule }
+}
+
+/** The step of a catalog that is for its caller says the same of every caller. */
+const passes = new WeakMap<Catalog, TraceStep>()
+
+function passed(catalog: Catalog): TraceStep {
+  const known = passes.get(catalog)
+  if (known !== undefined) return known
+  const message = `catalog "${catalog.id}" is for this principal`
+  const step: TraceStep = { step: 'audience', outcome: 'pass', message, rule: catalog.audience.rule }
+  passes.set(catalog, step)
+  return step
 }
 
 function missing(catalog: Catalog, principal: Principal): string | undefined {

@@ -2,7 +2,7 @@ import type { Condition, ConditionOutcome } from '../core/condition.ts'
 import type { Decision, DecisionReason, DecisionRequest, TraceStep } from '../core/decision.ts'
 import type { JsonObject } from '../core/json.ts'
 import { modelNamed } from '../core/model-name.ts'
-import type { CatalogItem, CatalogView, ModelRoute, RuleLocation, Snapshot } from '../core/snapshot.ts'
+import type { Catalog, CatalogItem, CatalogView, ModelRoute, RuleLocation, Snapshot } from '../core/snapshot.ts'
 import { conditionContext } from './context.ts'
 import { checkAudience } from './audience.ts'
 
@@ -19,18 +19,18 @@ export function decide(request: DecisionRequest): Decision {
   const item = kind === 'model' ? modelNamed(view, name) : view.byName[kind].get(name)
   if (item === undefined) return refuseUnknown(request, view, trace)
 
-  trace.push({ step: 'target', outcome: 'pass', message: describeTarget(item) })
-  trace.push({ step: 'rule', outcome: 'pass', message: `catalog "${item.catalog}" shows it`, rule: item.rule })
+  const { target, rule } = shownSteps(item)
+  trace.push(target, rule)
   return decideItem(request, view, item, trace)
 }
 
 /** Ids of the catalogs a principal may use now, sorted. */
 export function eligible(principal: DecisionRequest['principal'], snapshot: Snapshot, now: Date): string[] {
   const ids: string[] = []
-  for (const catalog of snapshot.catalogs.values()) {
+  for (const catalog of inOrder(snapshot)) {
     if (checkAudience(catalog, principal, now).outcome !== 'fail') ids.push(catalog.id)
   }
-  return ids.sort()
+  return ids
 }
 
 /** Whether an item of a view is listed: the same steps as a call whose arguments are not known yet. */
@@ -71,7 +71,7 @@ function viewFor(request: DecisionRequest, trace: TraceStep[]): CatalogView | De
     return step.outcome === 'fail' ? 'no-catalog' : snapshot.view([catalog.id])
   }
   const ids: string[] = []
-  for (const catalog of [...snapshot.catalogs.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+  for (const catalog of inOrder(snapshot)) {
     const step = checkAudience(catalog, principal, now)
     trace.push(step)
     if (step.outcome !== 'fail') ids.push(catalog.id)
@@ -79,6 +79,36 @@ function viewFor(request: DecisionRequest, trace: TraceStep[]): CatalogView | De
   if (ids.length > 0) return snapshot.view(ids)
   trace.push({ step: 'catalog', outcome: 'fail', message: 'no catalog is for this principal' })
   return 'no-catalog'
+}
+
+const sortedCatalogs = new WeakMap<Snapshot, readonly Catalog[]>()
+
+/** The catalogs of a snapshot by id; a snapshot never changes. */
+function inOrder(snapshot: Snapshot): readonly Catalog[] {
+  const known = sortedCatalogs.get(snapshot)
+  if (known !== undefined) return known
+  const sorted = [...snapshot.catalogs.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  sortedCatalogs.set(snapshot, sorted)
+  return sorted
+}
+
+interface ShownSteps {
+  readonly target: TraceStep
+  readonly rule: TraceStep
+}
+
+const stepsOfItems = new WeakMap<CatalogItem, ShownSteps>()
+
+/** The steps that say what an item is and who shows it: the same in every decision on it. */
+function shownSteps(item: CatalogItem): ShownSteps {
+  const known = stepsOfItems.get(item)
+  if (known !== undefined) return known
+  const steps: ShownSteps = {
+    target: { step: 'target', outcome: 'pass', message: describeTarget(item) },
+    rule: { step: 'rule', outcome: 'pass', message: `catalog "${item.catalog}" shows it`, rule: item.rule },
+  }
+  stepsOfItems.set(item, steps)
+  return steps
 }
 
 function refuseUnknown(request: DecisionRequest, view: CatalogView, trace: TraceStep[]): Decision {
@@ -175,7 +205,17 @@ function serverStep(snapshot: Snapshot, item: CatalogItem): TraceStep {
   return { step: 'server', outcome: state === 'ready' ? 'pass' : 'info', message }
 }
 
-function routeStep({ id, strategy, targets, rule }: ModelRoute): TraceStep {
+const stepsOfRoutes = new WeakMap<ModelRoute, TraceStep>()
+
+function routeStep(route: ModelRoute): TraceStep {
+  const known = stepsOfRoutes.get(route)
+  if (known !== undefined) return known
+  const step = describeRoute(route)
+  stepsOfRoutes.set(route, step)
+  return step
+}
+
+function describeRoute({ id, strategy, targets, rule }: ModelRoute): TraceStep {
   const keys = targets.map(({ key, enabled }) => (enabled ? key : `${key} (switched off)`))
   const message = `route "${id}": ${strategy} over ${keys.join(', ')}`
   return { step: 'route', outcome: targets.some(({ enabled }) => enabled) ? 'pass' : 'info', message, rule }
