@@ -24,6 +24,7 @@ export interface Ranked {
 
 /** Puts targets in the order they are tried. Pure but for the dice. */
 export function orderTargets(targets: readonly ModelTarget[], input: OrderInput): Ranked[] {
+  if (input.route.targets.length === 1) return rank(targets, input)
   const tiers = [...new Set(targets.map(({ tier }) => tier))].toSorted((a, b) => a - b)
   const hasTiers = input.route.targets.some(({ tier }) => tier !== input.route.targets[0]?.tier)
   return tiers.flatMap((tier) =>
@@ -116,6 +117,7 @@ function byPrice(targets: readonly ModelTarget[], { price }: OrderInput): Ranked
 }
 
 function sortBy(targets: readonly ModelTarget[], value: (target: ModelTarget) => number): ModelTarget[] {
+  if (targets.length < 2) return [...targets]
   return targets
     .map((target) => ({ target, at: value(target) }))
     .toSorted((a, b) => difference(a.at, b.at))

@@ -1,10 +1,10 @@
 import type { ModelGrant, ModelRoute, ModelTarget, Snapshot } from '../../core/snapshot.ts'
 import type { Considered, RoutePlan, Router, RouteQuery, TargetState } from '../contract.ts'
 import { toSeconds, type Ejection } from './circuit.ts'
-import type { Ranked } from './order.ts'
+import type { OrderInput, Ranked } from './order.ts'
 import { drawCanary, orderTargets } from './order.ts'
 import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
-import type { TargetFacts } from './screen.ts'
+import type { ScreenQuery, TargetFacts } from './screen.ts'
 import { screenTarget } from './screen.ts'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
 
@@ -87,6 +87,8 @@ type Ejected = { readonly target: ModelTarget; readonly ejection: Ejection }
  */
 function planTargets(query: PlanQuery, grant: ModelGrant, deps: PlanDeps): RoutePlan {
   const { route } = grant
+  const [only] = route.targets
+  if (only !== undefined && route.targets.length === 1 && only.canary === undefined) return planOnly(only, query, { grant, deps })
   const skipped: Considered[] = []
   const skip = (target: ModelTarget, reason: string): void => {
     skipped.push({ target: target.key, outcome: 'skipped', reason })
@@ -105,13 +107,7 @@ function planTargets(query: PlanQuery, grant: ModelGrant, deps: PlanDeps): Route
   const first = drawn !== undefined && isWell(drawn) ? [{ target: drawn, reason: `canary ${drawn.canary} %` }] : []
   const ranked = orderTargets(
     screened.filter((target) => target.canary === undefined && isWell(target)),
-    {
-      route,
-      stickyKey: query.stickyKey,
-      health: deps.healthOf,
-      price: (target) => deps.estimate(target, 1_000, 1_000),
-      random: deps.random,
-    },
+    toOrder(query, grant, deps),
   )
   const last = lastResort(ejected, route.targets)
   for (const one of ejected) if (one !== last) skip(one.target, one.ejection.reason)
@@ -122,14 +118,35 @@ function planTargets(query: PlanQuery, grant: ModelGrant, deps: PlanDeps): Route
   }
 }
 
+/** The same for a route with one target, which most routes are: it is also the last one, so it is asked even while it is not well. */
+function planOnly(
+  target: ModelTarget,
+  query: PlanQuery,
+  { grant, deps }: { readonly grant: ModelGrant; readonly deps: PlanDeps },
+): RoutePlan {
+  const reason = screenTarget(target, toScreen(query, grant), deps)
+  if (reason !== undefined) return { targets: [], considered: [{ target: target.key, outcome: 'skipped', reason }] }
+  const ejection = deps.healthOf(target).ejection()
+  const ranked = ejection === undefined ? orderTargets([target], toOrder(query, grant, deps)) : [asLast({ target, ejection })]
+  return { targets: [target], considered: ranked.map((one) => toCandidate(one, deps)) }
+}
+
+function toScreen({ principal, request, operation, budgeted, now }: PlanQuery, grant: ModelGrant): ScreenQuery {
+  return { grant, principal, request, operation, budgeted, time: new Date(now) }
+}
+
+function toOrder({ stickyKey }: PlanQuery, { route }: ModelGrant, deps: PlanDeps): OrderInput {
+  const { healthOf, estimate, random } = deps
+  return { route, stickyKey, health: healthOf, price: (target) => estimate(target, 1_000, 1_000), random }
+}
+
 function screenAll(
   query: PlanQuery,
   grant: ModelGrant,
   facts: TargetFacts,
   skip: (target: ModelTarget, reason: string) => void,
 ): ModelTarget[] {
-  const { principal, request, operation, budgeted } = query
-  const screen = { grant, principal, request, operation, budgeted, time: new Date(query.now) }
+  const screen = toScreen(query, grant)
   return grant.route.targets.filter((target) => {
     const reason = screenTarget(target, screen, facts)
     if (reason !== undefined) skip(target, reason)
