@@ -216,6 +216,7 @@ function refuse(
     response.destroy()
     return
   }
+  const isModels = target?.path.startsWith(MODEL_PATH) === true
   const status = HTTP_STATUS[error.code]
   visit.status = status
   const body = deps.errorBody(error, { path: target?.path ?? '', request, exchangeId: visit.exchangeId })
@@ -223,7 +224,8 @@ function refuse(
     ...headers,
     ...(target === undefined ? {} : deps.challenge(target, error)),
     ...(error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
-    ...(status === 405 ? { allow: 'GET, POST, DELETE' } : {}),
+    ...(isModels ? { 'x-tollgate-request-id': visit.exchangeId, 'x-request-id': visit.exchangeId } : {}),
+    ...(status === 405 ? { allow: isModels ? 'GET, POST' : 'GET, POST, DELETE' } : {}),
     ...(request.complete ? {} : { connection: 'close' }),
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
