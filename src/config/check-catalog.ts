@@ -126,11 +126,14 @@ function modelNameFaults(rules: readonly unknown[]): Fault[] {
   const owners = new Map<string, number>()
   return rules.flatMap((rule, index) => {
     const alias = textOf(rule, 'as')
-    const name = alias ?? textOf(rule, 'route')
+    const route = textOf(rule, 'route')
+    const name = alias ?? route
     if (name === undefined) return []
     const owner = owners.get(name)
     if (owner === undefined) owners.set(name, index)
     const path = ['models', index, alias === undefined ? 'route' : 'as']
+    if (route?.endsWith('*') === true && !name.endsWith('*'))
+      return [{ path, message: `the route "${route}" stands for many names, so the alias ends with "*" too` }]
     return owner === undefined
       ? []
       : [{ path, message: `the name "${name}" is already given to $.models[${owner}]; choose another with "as"` }]

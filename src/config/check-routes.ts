@@ -6,6 +6,8 @@ import type { JsonPath } from './json-source.ts'
 import { listNames } from './problem.ts'
 import type { Provider } from './provider.ts'
 import type { Route, Target } from './route.ts'
+import { memberOf } from './schema-walk.ts'
+import { isSecretHeader, isSecretParameter, isSecretValue } from './secret-shapes.ts'
 
 /** What checking routes, providers and guards borrows. */
 export interface RouteContext {
@@ -13,16 +15,21 @@ export interface RouteContext {
   compile(source: string, use: 'model' | 'call' | 'pattern'): void
   /** False for an address of cloud metadata that egress.allow does not permit. */
   isReachable(url: string): boolean
+  /** The file as written: a provider that is at fault itself is known all the same. */
+  readonly raw?: unknown
 }
 
 /** Checks what a schema cannot say of providers, routes and guards: names that exist, pins and weights that leave a target, expressions that compile. */
 export function checkRoutes(gateway: Gateway, context: RouteContext): Fault[] {
-  const routes = Object.entries(gateway.routes).flatMap(([id, route]) => routeFaults(gateway, ['routes', id], route))
+  const known = [...new Set([...Object.keys(gateway.providers), ...Object.keys(memberOf(context.raw, 'providers') ?? {})])]
+  const routes = Object.entries(gateway.routes).flatMap(([id, route]) => [
+    ...routeFaults(known, ['routes', id], route),
+    ...starFaults(id, route),
+  ])
   return [...providerFaults(gateway, context), ...routes, ...expressionFaults(gateway, context)]
 }
 
-function routeFaults({ providers }: Gateway, path: JsonPath, route: Route): Fault[] {
-  const known = Object.keys(providers)
+function routeFaults(known: readonly string[], path: JsonPath, route: Route): Fault[] {
   return [
     ...route.targets.flatMap(({ provider }, index) =>
       known.includes(provider)
@@ -39,7 +46,25 @@ function routeFaults({ providers }: Gateway, path: JsonPath, route: Route): Faul
     ...regionFaults(path, route),
     ...weightFaults(path, route),
     ...canaryFaults(path, route),
+    ...route.targets.flatMap((target, index) => paramFaults([...path, 'targets', index, 'params'], target)),
   ]
+}
+
+function starFaults(id: string, { targets }: Route): Fault[] {
+  if (id.endsWith('*')) return []
+  const message = 'a "*" stands for what the "*" of the name of the route stands for, and that has none'
+  return targets.flatMap(({ model }, index) =>
+    model.includes('*') ? [{ path: ['routes', id, 'targets', index, 'model'], message }] : [],
+  )
+}
+
+/** What says which request it is, and not how it is answered. */
+const CALLERS_OWN = new Set(['model', 'messages', 'input', 'contents', 'stream', 'stream_options'])
+
+function paramFaults(path: JsonPath, { params }: Target): Fault[] {
+  return Object.keys(params)
+    .filter((name) => CALLERS_OWN.has(name))
+    .map((name) => ({ path: [...path, name], part: 'key', message: `"${name}" is for the caller to say: take it out` }))
 }
 
 function duplicateFaults(path: JsonPath, targets: readonly Target[]): Fault[] {
@@ -91,8 +116,25 @@ function providerFaults({ providers, mode }: Gateway, context: RouteContext): Fa
     }
     if (provider.type === 'openai_compatible' && provider.profile === 'generic' && provider.baseUrl === undefined)
       return [{ path, message: '"baseUrl" is missing: the profile "generic" has none of its own' }]
-    return metadataFaults(path, provider, context)
+    return [...metadataFaults(path, provider, context), ...secretFaults(path, provider)]
   })
+}
+
+/** Secrets are written by reference; a URL or a fixed header is no place for one. */
+function secretFaults(path: JsonPath, provider: Provider): Fault[] {
+  const place = 'credentials' in provider ? 'credentials' : 'key'
+  const headers = Object.entries(provider.headers)
+    .filter(([name, value]) => isSecretHeader(name) || isSecretValue(value))
+    .map(([name]) => ({
+      path: [...path, 'headers', name],
+      part: 'key' as const,
+      message: `the header ${name} carries a secret: write "${place}" instead, by reference`,
+    }))
+  if (!('baseUrl' in provider) || provider.baseUrl === undefined) return headers
+  const { username, password, searchParams } = new URL(provider.baseUrl)
+  const isSecret = username !== '' || password !== '' || [...searchParams.keys()].some(isSecretParameter)
+  const message = `the URL carries a secret: write "${place}" instead, by reference`
+  return isSecret ? [...headers, { path: [...path, 'baseUrl'], message }] : headers
 }
 
 /** A metadata service hands out credentials of the machine: nothing goes there unless tollgate.json says so a second time. */

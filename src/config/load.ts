@@ -130,12 +130,12 @@ function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
     file: basename(path),
     schema: Gateway,
     env,
-    check: (value) => ({
+    check: (value, raw) => ({
       value,
       faults: [
         ...checkGateway(value),
         ...checkFiles(value, work.folder),
-        ...checkRoutes(value, { compile, isReachable: (url) => isReachable(url, value.egress.allow) }),
+        ...checkRoutes(value, { compile, isReachable: (url) => isReachable(url, value.egress.allow), raw }),
         ...value.egress.allow.flatMap((entry, index) => faultOf(['egress', 'allow', index], () => checkEgress(entry))),
         ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile)),
       ],

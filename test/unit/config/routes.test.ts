@@ -99,6 +99,30 @@ describe('routes and providers', () => {
       '$.providers.one.type',
       'only for "mode": "development"',
     ],
+    [
+      'a star nothing stands for',
+      route({ targets: [{ provider: 'one', model: 'gpt-*' }] }),
+      '$.routes.fast.targets[0].model',
+      'the name of the route',
+    ],
+    [
+      'a parameter that is the request itself',
+      route({ targets: [{ ...TARGET, params: { top_k: 5, stream: true } }] }),
+      '$.routes.fast.targets[0].params.stream',
+      '"stream" is for the caller to say',
+    ],
+    [
+      'a secret in a header',
+      { providers: { one: { type: 'openai', key: 'env:KEY', headers: { Authorization: 'Bearer abc' } } } },
+      '$.providers.one.headers.Authorization',
+      'write "key" instead',
+    ],
+    [
+      'a secret in a URL',
+      { providers: { one: { type: 'azure', baseUrl: 'https://u:p@a.example', credentials: { type: 'key', key: 'env:KEY' } } } },
+      '$.providers.one.baseUrl',
+      'write "credentials" instead',
+    ],
     ['no URL', { providers: { one: { type: 'openai_compatible' } } }, '$.providers.one', '"baseUrl" is missing'],
     [
       'metadata by address',
@@ -117,6 +141,12 @@ describe('routes and providers', () => {
 
     expect(problems.map((problem) => problem.path)).toContain(path)
     expect(problems.find((problem) => problem.path === path)?.message).toContain(message)
+  })
+
+  test('a provider that is at fault is known to the routes', async () => {
+    const problems = await problemsOf({ providers: { one: { type: 'opanai', key: 'env:KEY' } } })
+
+    expect(problems.map(({ path }) => path)).toEqual(['$.providers.one.type'])
   })
 
   test.each([['169.254.169.254:80'], ['169.254.0.0/16'], ['169.254.169.254']])(
@@ -180,6 +210,21 @@ describe('models, guards and budgets of catalogs', () => {
 
     expect(problem).toMatchObject({ file: 'catalogs/c.json', path })
     expect(problem?.message).toContain(message)
+  })
+
+  test('one name for a route of many names leaves the model open', async () => {
+    const routes = { 'gpt-*': { targets: [{ provider: 'one', model: 'gpt-*' }] } }
+    const problems = await problemsOf(
+      { routes },
+      {
+        models: [
+          { route: 'gpt-*', as: 'gpt' },
+          { route: 'gpt-*', as: 'our-*' },
+        ],
+      },
+    )
+
+    expect(problems.map(({ path }) => path)).toEqual(['$.models[0].as'])
   })
 
   test('a route that tollgate.json names is known while another part of that file is bad', async () => {
