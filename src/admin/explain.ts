@@ -15,6 +15,8 @@ export interface ExplainDeps {
   principalOf(token: string): Promise<Principal>
   /** The counters a call of this item by this principal would pass, and how full they are. */
   limitsOf(principal: Principal, item: CatalogItem): readonly { label: string; used: number; max: number }[]
+  /** The budgets a call of this item by this principal would be paid from, and what is left of them. */
+  budgetsOf(question: PaidQuestion): readonly BudgetReading[]
   /** What routing would consider for a request to a model now, in the order of trying, then what it skips. */
   planOf(question: ModelQuestion): readonly ConsideredTarget[]
   now(): Date
@@ -24,9 +26,29 @@ export interface ExplainDeps {
 export interface ModelQuestion {
   readonly item: CatalogItem
   readonly principal: Principal
+  /** The run a sticky route looks at; without it the one of callers that name none. */
+  readonly session?: string
   readonly request?: JsonObject
   /** Milliseconds since the epoch. */
   readonly now: number
+}
+
+/** A call somebody would pay. Without a session only budgets of periods are known. */
+export interface PaidQuestion {
+  readonly item: CatalogItem
+  readonly principal: Principal
+  readonly session: string | undefined
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** One budget; dollars as decimal text. */
+export interface BudgetReading {
+  readonly label: string
+  readonly usd: string
+  /** Absent for a budget by session, when none was named. */
+  readonly spentUsd?: string
+  readonly reservedUsd?: string
 }
 
 /** One target, and why it would be tried or skipped. */
@@ -36,10 +58,22 @@ export interface ConsideredTarget {
   readonly reason: string
 }
 
+/** What a request says of which nothing else is known. */
+const PLAIN_REQUEST: JsonObject = {
+  dialect: 'chat',
+  operation: 'chat',
+  stream: false,
+  maxTokens: 0,
+  inputTokens: 0,
+  tools: [],
+  images: false,
+  reasoning: false,
+}
+
 const KINDS: readonly ItemKind[] = ['tool', 'prompt', 'resource', 'template', 'model']
 
 /**
- * Explains why a principal may or may not use something: `?kind=tool&name=...&principal={...}&catalog=...&args={...}`; for a model
+ * Explains why a principal may or may not use something: `?kind=tool&name=...&principal={...}&catalog=...&session=...&args={...}`; for a model
  * `request={"stream":true}` instead of `args`, and the targets of its route are in the answer.
  */
 export function explainRoute(deps: ExplainDeps): RequestHandler {
@@ -63,19 +97,22 @@ export function explainRoute(deps: ExplainDeps): RequestHandler {
     }
     const args = parseObject(query.get('args'), 'args')
     const sent = parseObject(query.get('request'), 'request')
+    const session = query.get('session') ?? undefined
+    const asked = sent === undefined ? undefined : { ...PLAIN_REQUEST, model: name, ...sent }
     const item = decide({ ...scope, action: 'list' }).item
     const full = args === undefined || item === undefined ? args : rewriteArguments(item, args)
     const explanation = explain({
       ...scope,
       action: 'call',
       ...(full === undefined ? {} : { args: full }),
-      ...(sent === undefined ? {} : { request: sent }),
+      ...(asked === undefined ? {} : { request: asked }),
     })
-    const explained = explainedItem(scope, explanation)
+    const explained = item ?? explainedItem(scope, explanation)
     response.json({
       ...explanation,
       limits: explained === undefined ? [] : deps.limitsOf(principal, explained),
-      ...(explained?.model === undefined ? {} : { targets: targetsFor(deps, explained, { ...scope, request: sent }) }),
+      budgets: explained === undefined ? [] : deps.budgetsOf({ item: explained, principal, session, at: scope.now.getTime() }),
+      ...(explained?.model === undefined ? {} : { targets: targetsFor(deps, explained, { ...scope, session, request: asked }) }),
       principal,
     })
   }
@@ -87,10 +124,22 @@ function explainedItem(scope: Omit<DecisionRequest, 'action'>, { item }: Explana
   return decide({ ...scope, target: { ...scope.target, name: item.name }, action: 'list' }).item
 }
 
-type Asked = { readonly principal: Principal; readonly request: JsonObject | undefined; readonly now: Date }
+type Asked = {
+  readonly principal: Principal
+  readonly session: string | undefined
+  readonly request: JsonObject | undefined
+  readonly now: Date
+}
 
-function targetsFor(deps: ExplainDeps, item: CatalogItem, { principal, request, now }: Asked): readonly ConsideredTarget[] {
-  return deps.planOf({ item, principal, now: now.getTime(), ...(request === undefined ? {} : { request }) })
+function targetsFor(deps: ExplainDeps, item: CatalogItem, asked: Asked): readonly ConsideredTarget[] {
+  const { principal, session, request, now } = asked
+  return deps.planOf({
+    item,
+    principal,
+    now: now.getTime(),
+    ...(session === undefined ? {} : { session }),
+    ...(request === undefined ? {} : { request }),
+  })
 }
 
 function parsePrincipal(text: string | null): Principal {

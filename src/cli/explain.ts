@@ -20,6 +20,8 @@ export interface ExplainOptions extends AdminOptions {
   readonly resource?: string
   readonly model?: string
   readonly catalog?: string
+  /** The run, as its caller names it. */
+  readonly session?: string
   /** Arguments of the call, as JSON. */
   readonly args?: string
   /** Facts of a model request, as JSON. */
@@ -29,9 +31,17 @@ export interface ExplainOptions extends AdminOptions {
   readonly json?: boolean
 }
 
+interface BudgetReading {
+  readonly label: string
+  readonly usd: string
+  readonly spentUsd?: string
+  readonly reservedUsd?: string
+}
+
 /** The answer of `GET /admin/v1/explain`. */
 export type ExplainAnswer = Explanation & {
   readonly limits?: readonly { readonly label: string; readonly used: number; readonly max: number }[]
+  readonly budgets?: readonly BudgetReading[]
   /** What routing would consider, for a model. */
   readonly targets?: readonly unknown[]
 }
@@ -49,6 +59,7 @@ export async function explain(options: ExplainOptions, io: CliIo, lent: Pick<Len
   const target = targetOf(options)
   const query = new URLSearchParams({ kind: target.kind, name: target.name })
   if (options.catalog !== undefined) query.set('catalog', options.catalog)
+  if (options.session !== undefined) query.set('session', options.session)
   if (options.principal !== undefined) query.set('principal', JSON.stringify(parsePrincipal(options.principal)))
   if (options.args !== undefined) query.set('args', options.args)
   if (options.request !== undefined) query.set('request', options.request)
@@ -121,6 +132,7 @@ function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemK
     ],
     ['listed', answer.listed ? 'yes' : 'no'],
     ['limits', answer.limits?.map(({ label, used, max }) => `${label} ${used} of ${max}`).join('; ') || undefined],
+    ['budgets', answer.budgets?.map(budgetWords).join('; ') || undefined],
     ['revision', answer.revision],
   ]
   const lines = [
@@ -139,6 +151,11 @@ function renderExplanation(answer: ExplainAnswer, target: { readonly kind: ItemK
 function itemWords({ server, upstreamName, name }: NonNullable<ExplainAnswer['item']>): string {
   const origin = server === '' ? upstreamName : `${server}/${upstreamName}`
   return `${origin}${name === upstreamName ? '' : `, shown as ${name}`}`
+}
+
+function budgetWords({ label, usd, spentUsd, reservedUsd = '0' }: BudgetReading): string {
+  if (spentUsd === undefined) return `${label} ${usd} USD`
+  return `${label} ${spentUsd} of ${usd} USD${reservedUsd === '0' ? '' : ` and ${reservedUsd} reserved`}`
 }
 
 function traceLine({ outcome, step, message, rule }: TraceStep): string {

@@ -33,6 +33,7 @@ function addExplain(program: Command, { io, lent, action }: Verbs): void {
     .option('--resource <uri>', 'a resource')
     .option('--model <name>', 'a model, with the targets of its route')
     .option('--catalog <id>', 'only this catalog')
+    .option('--session <name>', 'the run, as X-Tollgate-Session names it: its budgets and its target of a sticky route')
     .option('--args <json>', 'the arguments of the call')
     .option('--request <json>', 'facts of a model request, such as {"stream":true,"inputTokens":900}')
     .option('--exchange <id>', 'what happened to one request: the X-Tollgate-Request-Id of its answer')

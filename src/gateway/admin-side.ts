@@ -1,6 +1,8 @@
 import type { AdminDeps } from '../admin/app.ts'
+import type { PaidQuestion } from '../admin/explain.ts'
 import { principalKey } from '../core/principal.ts'
 import { limitRules } from '../metering/limit-rules.ts'
+import { toUsd } from '../metering/usage-cells.ts'
 import { NAME, type Parts } from './parts.ts'
 
 const MAX_ATTEMPTS = 100
@@ -36,11 +38,12 @@ export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
       const rules = limitRules({ item, catalog, identity, session: '', defaults: files.files().gateway?.value.limits })
       return rules.map((rule) => ({ label: rule.label, max: rule.max, ...limiter.peek(rule) }))
     },
-    planOf: ({ item, principal, request, now }) =>
+    budgetsOf: (question) => budgetsOf(parts, question),
+    planOf: ({ item, principal, session = '', request, now }) =>
       models.router.plan({
         item,
         principal,
-        stickyKey: principalKey(principal),
+        stickyKey: JSON.stringify([principalKey(principal), session]),
         operation: 'chat',
         dialect: 'chat',
         budgeted: models.prices.isBudgeted(item, files.current.get()),
@@ -54,4 +57,16 @@ export function adminSide(parts: Parts, adminUrl: string): AdminDeps {
     reload: () => files.reload(),
     now: () => new Date(),
   }
+}
+
+function budgetsOf({ files, budgets }: Parts, { item, principal, session, at }: PaidQuestion) {
+  const identity = { principal, key: principalKey(principal), method: 'jwt' as const }
+  return (files.current.get().catalogs.get(item.catalog)?.budgets ?? []).map((budget) => {
+    const { catalog, per, by, nanoUsd } = budget
+    const label = `catalog "${catalog}" per ${per}${by === 'catalog' ? '' : ` for each ${by}`}`
+    const known = per === 'session' && session === undefined ? undefined : { identity, session: session ?? '', at }
+    if (known === undefined) return { label, usd: toUsd(nanoUsd) }
+    const { spent, reserved } = budgets.balance(budget, known)
+    return { label, usd: toUsd(nanoUsd), spentUsd: toUsd(spent), reservedUsd: toUsd(reserved) }
+  })
 }

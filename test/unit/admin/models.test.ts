@@ -47,13 +47,17 @@ const TARGETS: readonly TargetReading[] = [
     failures: 0,
   },
 ]
-const snapshot: Snapshot = await snapshotOf({ c: { models: [{ route: 'fast', as: 'quick', when: '!request.stream' }] } }, [], {
-  'tollgate.json': {
-    mode: 'development',
-    providers: { one: { type: 'openai', key: 'env:ONE' } },
-    routes: { fast: { targets: [{ provider: 'one', model: 'gpt' }] } },
+const snapshot: Snapshot = await snapshotOf(
+  { c: { models: [{ route: 'fast', as: 'quick', when: '!request.stream' }, { route: 'any/*' }] } },
+  [],
+  {
+    'tollgate.json': {
+      mode: 'development',
+      providers: { one: { type: 'openai', key: 'env:ONE' } },
+      routes: { fast: { targets: [{ provider: 'one', model: 'gpt' }] }, 'any/*': { targets: [{ provider: 'one', model: '*' }] } },
+    },
   },
-})
+)
 
 async function start(over: Partial<AdminDeps> = {}) {
   const deps: AdminDeps = {
@@ -64,6 +68,7 @@ async function start(over: Partial<AdminDeps> = {}) {
       Promise.resolve(identityOf('ops', 'ann', { principal: { ...identityOf('ops').principal, roles: ['viewer'] } })),
     principalOf: unused,
     limitsOf: (_principal, item) => [{ label: `limits of ${item.name}`, used: 0, max: 1 }],
+    budgetsOf: ({ session }) => [{ label: 'c per day', usd: '1', spentUsd: session === 'run-1' ? '0.5' : '0' }],
     planOf: unused,
     exchange: () => Promise.resolve([]),
     targets: () => TARGETS,
@@ -164,6 +169,30 @@ describe('GET /admin/v1/explain of a model', () => {
     expect(planned.at(-1)).not.toHaveProperty('request')
   })
 
+  test('a name under a star has the targets of its route', async () => {
+    await using admin = await start({ planOf })
+    const answer = await admin.get(`/admin/v1/explain?kind=model&name=any/thing&principal=${principal}`)
+
+    expect(await answer.json()).toMatchObject({ outcome: 'allow', item: { name: 'any/*' }, targets })
+  })
+
+  test('a request of which one thing is told is plain in all else', async () => {
+    await using admin = await start({ planOf })
+    await admin.get(
+      `/admin/v1/explain?kind=model&name=quick&principal=${principal}&request=${encodeURIComponent('{"maxTokens":5}')}`,
+    )
+
+    expect(planned.at(-1)?.request).toMatchObject({ model: 'quick', maxTokens: 5, tools: [], stream: false })
+  })
+
+  test('a session is looked at by sticky routes and by budgets', async () => {
+    await using admin = await start({ planOf })
+    const answer = await admin.get(`/admin/v1/explain?kind=model&name=quick&session=run-1&principal=${principal}`)
+
+    expect(await answer.json()).toMatchObject({ budgets: [{ label: 'c per day', usd: '1', spentUsd: '0.5' }] })
+    expect(planned.at(-1)).toMatchObject({ session: 'run-1' })
+  })
+
   test('an unknown model has no targets', async () => {
     await using admin = await start()
     const answer = await admin.get(`/admin/v1/explain?kind=model&name=nope&principal=${principal}`)
@@ -209,6 +238,6 @@ test('the status lists routes', async () => {
   await using admin = await start()
 
   expect(await (await admin.get('/admin/v1/status')).json()).toMatchObject({
-    routes: [{ id: 'fast', enabled: true, strategy: 'ordered', targets: ['one/gpt'] }],
+    routes: [{ id: 'any/*' }, { id: 'fast', enabled: true, strategy: 'ordered', targets: ['one/gpt'] }],
   })
 })

@@ -18,6 +18,10 @@ const EXPLANATION = {
   change: 'to refuse it, remove the rule',
   revision: 'sha256:rr',
   limits: [],
+  budgets: [
+    { label: 'catalog "research" per day', usd: '2', spentUsd: '0.25', reservedUsd: '0.1' },
+    { label: 'catalog "research" per session', usd: '1' },
+  ],
 }
 const ATTEMPT = {
   attempt: 1,
@@ -94,6 +98,7 @@ describe('tollgate explain --model', () => {
   route     fast, shown as quick
   digest    sha256:aa (as shown sha256:bb)
   listed    yes
+  budgets   catalog "research" per day 0.25 of 2 USD and 0.1 reserved; catalog "research" per session 1 USD
   revision  sha256:rr
 
 trace
