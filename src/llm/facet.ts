@@ -5,12 +5,15 @@ import { InFlight } from '../lib/in-flight.ts'
 import { runCall, type LlmParts } from './call.ts'
 import type { LlmDeps, LlmFacet, LlmHttpRequest } from './contract.ts'
 import { toDialectError } from './errors.ts'
+import { createItemMemory, type ItemMemory } from './items.ts'
 import { listModels } from './models.ts'
 import { dialectOf, doorOf } from './request.ts'
 import { createSignatureMemory } from './signature.ts'
 
 const SIGNATURE_ENTRIES = 20_000
 const SIGNATURE_BYTES = 33_554_432
+const ITEM_ENTRIES = 20_000
+const ITEM_LENGTH = 16_777_216
 
 /** Makes the facet that answers the model doors. */
 export function createLlmFacet(deps: LlmDeps): LlmFacet {
@@ -19,11 +22,12 @@ export function createLlmFacet(deps: LlmDeps): LlmFacet {
     signatures: createSignatureMemory({ maxEntries: SIGNATURE_ENTRIES, maxBytes: SIGNATURE_BYTES }),
     active: new InFlight(),
   }
+  const items = createItemMemory({ maxEntries: ITEM_ENTRIES, maxLength: ITEM_LENGTH })
   const idle: (() => void)[] = []
   return {
     async handle(request, responder) {
       try {
-        await serve(parts, request, responder)
+        await serve(parts, items, request, responder)
       } catch (error) {
         if (!(error instanceof GatewayError)) deps.report({ type: 'internal-error', exchange: request.exchangeId, error })
         refuse(request, responder, error)
@@ -42,7 +46,7 @@ export function createLlmFacet(deps: LlmDeps): LlmFacet {
   }
 }
 
-async function serve(parts: LlmParts, request: LlmHttpRequest, responder: Responder): Promise<void> {
+async function serve(parts: LlmParts, items: ItemMemory, request: LlmHttpRequest, responder: Responder): Promise<void> {
   if (request.path === '/v1/models' || request.path.startsWith('/v1/models/')) {
     if (request.httpMethod !== 'GET') throw new GatewayError('method_not_allowed', 'the list of models takes GET')
     return responder.send(200, headersOf(request), JSON.stringify(listModels(parts.deps, request)))
@@ -50,7 +54,9 @@ async function serve(parts: LlmParts, request: LlmHttpRequest, responder: Respon
   const door = doorOf(request.path)
   if (door === undefined) throw new GatewayError('method_not_found', `there is no ${request.path}`)
   if (request.httpMethod !== 'POST') throw new GatewayError('method_not_allowed', `${request.path} takes POST`)
-  await runCall(parts, door, request, responder)
+  const followed = items.follow(door, request)
+  await runCall(parts, followed.door, followed.http, responder)
+  followed.done()
 }
 
 /** Answers with an error in the caller's dialect. */
