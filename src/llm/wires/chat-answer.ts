@@ -5,6 +5,7 @@ import type { ChatAnswer, Part, ReasoningPart } from '../middle.ts'
 import type { DecodeContext, Quirks } from '../wire.ts'
 import { stopOf } from './chat-stop.ts'
 import { usageOfChat } from './chat-usage.ts'
+import { callersName } from './tool-names.ts'
 
 /** Reads a whole Chat Completions answer. Throws `upstream_invalid` for what is none. */
 export function decodeChatAnswer(body: JsonObject, context: DecodeContext): ChatAnswer {
@@ -57,7 +58,7 @@ function callsOf(message: JsonObject, context: DecodeContext): Part[] {
     return {
       type: 'tool-call',
       id: wordsOf(call['id']) ?? context.newId('call'),
-      name: context.toolNames?.get(name) ?? name,
+      name: callersName(name, context),
       arguments: argumentsOf(called['arguments']),
       ...(signature === undefined ? {} : { signature: { family: 'gemini', value: signature } }),
     }

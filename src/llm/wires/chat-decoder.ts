@@ -9,6 +9,7 @@ import { callSignature, contentPieces, logprobsOf, reasoningProofs, reasoningTex
 import { failureOf, isFailureBody } from './chat-failure.ts'
 import { stopOf } from './chat-stop.ts'
 import { usageOfChat } from './chat-usage.ts'
+import { callersName } from './tool-names.ts'
 
 /** Makes a reader of one stream. */
 export function createChatDecoder(context: DecodeContext): StreamDecoder {
@@ -190,7 +191,7 @@ class ChatDecoder implements StreamDecoder {
     this.#waiting.delete(key)
     const open: OpenCall = { index: this.#next(), id: id ?? waiting?.id ?? this.#context.newId('call') }
     this.#calls.set(key, open)
-    this.#events.push({ type: 'tool-start', index: open.index, id: open.id, name: this.#context.toolNames?.get(name) ?? name })
+    this.#events.push({ type: 'tool-start', index: open.index, id: open.id, name: callersName(name, this.#context) })
     if (waiting !== undefined && waiting.pending !== '')
       this.#events.push({ type: 'tool-delta', index: open.index, json: waiting.pending })
     return open

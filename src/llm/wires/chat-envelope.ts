@@ -3,7 +3,7 @@ import { parseJson } from '../../lib/json-numbers.ts'
 import { writeBody, type BodyEdits, type WrittenBody } from '../body.ts'
 import type { ProviderCall, RequestBody } from '../provider.ts'
 import type { Quirks } from '../wire.ts'
-import { chatCallId } from './chat-call-id.ts'
+import { chatCallId } from './call-id.ts'
 import { chatWire } from './chat.ts'
 
 /** Writes the body of a Chat Completions or embeddings request for an OpenAI-shaped provider. */

@@ -3,14 +3,14 @@ import { effortOf } from '../effort.ts'
 import type { ChatRequest, DialectName, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, Quirks, TargetProfile } from '../wire.ts'
 import { systemMessages, turnMessages, type TurnsContext } from './chat-turns.ts'
-import { createSentNames } from './responses-names.ts'
+import { createToolNames } from './tool-names.ts'
 
 /** Writes a request of the middle form. What cannot be said is listed. */
 export function encodeChatRequest(request: ChatRequest, target: TargetProfile): EncodedRequest {
   const quirks = target.quirks ?? {}
   const dropped = new Set<string>()
   const drop = (name: string) => void dropped.add(callerName(request.dialect, name))
-  const names = createSentNames(request.tools.map(({ name }) => name))
+  const names = createToolNames(request)
   const context: TurnsContext = { family: target.family, quirks, caches: canCache(request, target), sentName: names.sent, drop }
   const writing: Writing = { request, target, quirks, context }
   const body: Record<string, Json | undefined> = {
@@ -31,7 +31,7 @@ export function encodeChatRequest(request: ChatRequest, target: TargetProfile): 
     body[to] = body[from]
     delete body[from]
   }
-  const toolNames = names.changed()
+  const toolNames = names.renamed()
   const encoded = { body: withoutAbsent(body), dropped: [...dropped] }
   return toolNames === undefined ? encoded : { ...encoded, toolNames }
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../core/json.ts'
 import type { Part, ReasoningPart, Source, TextPart, ToolCallPart, ToolResultPart, Turn } from '../middle.ts'
 import type { Quirks } from '../wire.ts'
-import { chatCallId } from './chat-call-id.ts'
+import { chatCallId } from './call-id.ts'
 
 /** What writing messages needs. */
 export interface TurnsContext {

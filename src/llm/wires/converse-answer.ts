@@ -3,6 +3,7 @@ import type { Usage } from '../../core/usage.ts'
 import { countOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
+import { callersName } from './tool-names.ts'
 
 const STOPS: Readonly<Record<string, StopReason>> = {
   end_turn: 'end',
@@ -53,8 +54,7 @@ function toPart(block: JsonObject, context: DecodeContext): Part[] {
 /** Name and id of a call as the caller knows them; undefined for a call that the provider runs itself. */
 export function callOf(toolUse: JsonObject, context: DecodeContext): { readonly id: string; readonly name: string } | undefined {
   if (toolUse['type'] === 'server_tool_use') return undefined
-  const name = textOf(toolUse['name'])
-  return { id: textOf(toolUse['toolUseId']) || context.newId('call'), name: context.toolNames?.get(name) ?? name }
+  return { id: textOf(toolUse['toolUseId']) || context.newId('call'), name: callersName(textOf(toolUse['name']), context) }
 }
 
 function toCall(toolUse: JsonObject, context: DecodeContext): Part[] {

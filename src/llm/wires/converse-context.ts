@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { JsonObject } from '../../core/json.ts'
 import type { CacheHint, ChatRequest } from '../middle.ts'
 import type { TargetProfile } from '../wire.ts'
@@ -11,7 +10,6 @@ export interface ConverseContext {
   readonly family: string
   /** Parameters that could not be said. */
   readonly dropped: Set<string>
-  /** The alphabet of tool names is that of Messages. */
   readonly names: Scope['names']
   /** The same request as the Messages wire sees it: what Claude is told beside the fields of Converse is decided there. */
   readonly scope: Scope
@@ -37,11 +35,6 @@ export function createConverseContext(request: ChatRequest, target: TargetProfil
     ...createCachePoints(model, dropped),
     documentName: createDocumentNames(dropped),
   }
-}
-
-/** A call id the wire takes. Equal ids stay equal, so calls and results still match. */
-export function sentCallId(id: string): string {
-  return /^[A-Za-z0-9_-]{1,64}$/.test(id) ? id : `call_${createHash('sha256').update(id).digest('hex').slice(0, 40)}`
 }
 
 const MAX_CACHE_POINTS = 4

@@ -2,9 +2,12 @@ import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import { parseJson } from '../../lib/json-numbers.ts'
 import type { Part, ReasoningPart, Source, ToolCallPart, ToolResultPart } from '../middle.ts'
-import { sentCallId, type ConverseContext } from './converse-context.ts'
+import { sentCallId } from './call-id.ts'
+import type { ConverseContext } from './converse-context.ts'
 
 type MediaPart = Extract<Part, { type: 'image' | 'audio' | 'file' }>
+
+const CALL_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 const IMAGE_FORMATS: Readonly<Record<string, string>> = {
   'image/png': 'png',
@@ -80,7 +83,7 @@ function byExtension(source: Source, known: readonly string[]): string | undefin
 export function toToolUse(part: ToolCallPart, context: ConverseContext): JsonObject {
   if (part.signature !== undefined) context.dropped.add('reasoning')
   const input = argumentsOf(part.arguments, context)
-  return { toolUse: { toolUseId: sentCallId(part.id), name: context.names.sent(part.name), input } }
+  return { toolUse: { toolUseId: sentCallId(part.id, CALL_ID), name: context.names.sent(part.name), input } }
 }
 
 /** Arguments must be an object here. Those a model cut short are kept as text, so that the history stays true. */
@@ -101,7 +104,7 @@ export function toToolResult(part: ToolResultPart, context: ConverseContext): Js
   const content = part.parts.flatMap((inner) => toResultBlocks(inner, part.callId, context))
   return {
     toolResult: {
-      toolUseId: sentCallId(part.callId),
+      toolUseId: sentCallId(part.callId, CALL_ID),
       content: content.length > 0 ? content : [{ text: '(no output)' }],
       ...statusOf(part, context),
     },

@@ -1,6 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { listOf } from '../loose-json.ts'
+import { listOf, textOf, wordsOf } from '../loose-json.ts'
 import type { Part, Signature, StopReason } from '../middle.ts'
+import type { DecodeContext } from '../wire.ts'
+import { callersName } from './tool-names.ts'
 
 /** One part of a candidate, read: what both a whole answer and a stream are made of. */
 export type Piece =
@@ -107,11 +109,9 @@ export function argumentsText(call: JsonObject): string {
 /** The id and the caller's name of a call; the wire may leave the id out. */
 export function callNames(
   call: JsonObject,
-  context: { newId(prefix: string): string; readonly toolNames?: ReadonlyMap<string, string> },
+  context: Pick<DecodeContext, 'newId' | 'toolNames'>,
 ): { readonly id: string; readonly name: string } {
-  const sent = typeof call['name'] === 'string' ? call['name'] : ''
-  const id = typeof call['id'] === 'string' && call['id'] !== '' ? call['id'] : context.newId('call')
-  return { id, name: context.toolNames?.get(sent) ?? sent }
+  return { id: wordsOf(call['id']) ?? context.newId('call'), name: callersName(textOf(call['name']), context) }
 }
 
 /** A signature as the middle form carries it. */

@@ -3,12 +3,12 @@
 // is missing is made up as an error, and one without its call becomes words; (3) whatever that changed is reported.
 import type { JsonObject } from '../../core/json.ts'
 import type { ChatRequest, Part, ReasoningPart, ToolCallPart, ToolResultPart, Turn } from '../middle.ts'
-import type { FunctionNames } from './gemini-names.ts'
 import { isMedia, noteCache, signed, toFunctionCall, toMediaPart, type PartContext } from './gemini-parts.ts'
+import type { ToolNames } from './tool-names.ts'
 
 /** What writing turns shares over one request. */
 export interface ContentContext extends PartContext {
-  readonly names: FunctionNames
+  readonly names: ToolNames
   /** Images may stand inside a function response (Gemini 3); before that they follow it. */
   readonly nestedMedia: boolean
 }

@@ -5,15 +5,18 @@ import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { toGenerationConfig } from './gemini-config.ts'
 import { toContents, type ContentContext } from './gemini-contents.ts'
 import { geminiModel, isThird } from './gemini-model.ts'
-import { createFunctionNames } from './gemini-names.ts'
 import { noteCache, type GeminiFlavour } from './gemini-parts.ts'
 import { toTools } from './gemini-tools.ts'
+import { createToolNames } from './tool-names.ts'
+
+/** Its alphabet is wider than others' but for the first letter. */
+const FUNCTION_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/
 
 /** Writes a request for `generateContent`; the model and streaming stand in the URL. */
 export function toGeminiRequest(request: ChatRequest, target: TargetProfile, flavour: GeminiFlavour): EncodedRequest {
   const model = geminiModel(target.model)
   const dropped = new Set(unsaid(request))
-  const names = createFunctionNames()
+  const names = createToolNames(request, FUNCTION_NAME)
   const context: ContentContext = { flavour, family: target.family, dropped, names, nestedMedia: isThird(model) }
   const generationConfig = toGenerationConfig(request, target, model, dropped)
   const body: JsonObject = {

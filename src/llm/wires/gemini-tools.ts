@@ -1,13 +1,13 @@
 import type { JsonObject } from '../../core/json.ts'
 import type { ChatRequest, Tool, ToolChoice } from '../middle.ts'
 import { takesJsonSchema, type GeminiModel } from './gemini-model.ts'
-import type { FunctionNames } from './gemini-names.ts'
 import { toGeminiSchema } from './gemini-schema.ts'
+import type { ToolNames } from './tool-names.ts'
 
 /** What writing tools shares over one request. */
 export interface ToolContext {
   readonly model: GeminiModel
-  readonly names: FunctionNames
+  readonly names: ToolNames
   readonly dropped: Set<string>
 }
 
@@ -35,7 +35,7 @@ function offered(tools: readonly Tool[], choice: ToolChoice | undefined): readon
   return kept.length > 0 ? kept : tools
 }
 
-function toMode(choice: ToolChoice, tools: readonly Tool[], names: FunctionNames): JsonObject {
+function toMode(choice: ToolChoice, tools: readonly Tool[], names: ToolNames): JsonObject {
   const known = new Set(tools.map(({ name }) => name))
   switch (choice.type) {
     case 'auto':

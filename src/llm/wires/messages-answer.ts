@@ -4,6 +4,7 @@ import { objectsOf, textOf } from '../loose-json.ts'
 import type { ChatAnswer, Part, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { tierOf, usageOfMessage } from './messages-usage.ts'
+import { callersName } from './tool-names.ts'
 
 /** Reads a whole Messages answer. Throws a GatewayError `upstream_invalid` for a body that is none. */
 export function decodeMessage(body: JsonObject, context: DecodeContext): ChatAnswer {
@@ -72,9 +73,4 @@ function toParts(block: JsonObject, context: DecodeContext): Part[] {
     default:
       return []
   }
-}
-
-/** The caller's name of a tool the provider knows by another. */
-export function callersName(name: string, { toolNames }: DecodeContext): string {
-  return toolNames?.get(name) ?? name
 }

@@ -5,9 +5,10 @@ import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { parseObject, textOf } from '../loose-json.ts'
 import type { ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
-import { callersName, stopOf } from './messages-answer.ts'
+import { stopOf } from './messages-answer.ts'
 import { messagesFailure } from './messages-failure.ts'
 import { createUsageMeter } from './messages-usage.ts'
+import { callersName } from './tool-names.ts'
 
 /** Makes a decoder for one stream. */
 export function createMessagesDecoder(context: DecodeContext): StreamDecoder {

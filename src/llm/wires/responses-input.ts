@@ -15,13 +15,16 @@ import type {
   Turn,
 } from '../middle.ts'
 import type { TargetProfile } from '../wire.ts'
-import { sentCallId, type SentNames } from './responses-names.ts'
+import { sentCallId } from './call-id.ts'
+import type { ToolNames } from './tool-names.ts'
+
+const CALL_ID = /^[^]{1,64}$/
 
 /** What writing input needs, and what could not be written. */
 export interface InputScope {
   readonly request: ChatRequest
   readonly target: TargetProfile
-  readonly names: SentNames
+  readonly names: ToolNames
   /** Earlier turns are kept by the provider, so halves of tool calls may be there. */
   readonly hasHistory: boolean
   readonly dropped: Set<string>
@@ -87,7 +90,11 @@ function writeTurn(writer: Writer, { role, parts }: Turn): void {
   for (const id of missing) {
     writer.scope.dropped.add('messages[].tool_calls')
     writer.answered.add(id)
-    writer.items.push({ type: 'function_call_output', call_id: sentCallId(id), output: 'error: the tool gave no result' })
+    writer.items.push({
+      type: 'function_call_output',
+      call_id: sentCallId(id, CALL_ID),
+      output: 'error: the tool gave no result',
+    })
   }
 }
 
@@ -103,7 +110,7 @@ function writeCall({ scope, items, called, results }: Writer, part: ToolCallPart
   called.add(part.id)
   items.push({
     type: 'function_call',
-    call_id: sentCallId(part.id),
+    call_id: sentCallId(part.id, CALL_ID),
     name: scope.names.sent(part.name),
     arguments: part.arguments === '' ? '{}' : part.arguments,
   })
@@ -124,7 +131,7 @@ function writeResult(writer: Writer, part: ToolResultPart, role: string): void {
   answered.add(part.callId)
   const words = part.parts.every(({ type, cache }) => type === 'text' && cache === undefined)
   const output: Json = words ? part.parts.map((inner) => (inner.type === 'text' ? inner.text : '')).join('\n') : content
-  items.push({ type: 'function_call_output', call_id: sentCallId(part.callId), output })
+  items.push({ type: 'function_call_output', call_id: sentCallId(part.callId, CALL_ID), output })
 }
 
 function writeReasoning({ scope, items }: Writer, part: ReasoningPart): void {

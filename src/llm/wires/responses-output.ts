@@ -3,6 +3,7 @@ import { objectsOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason, TextPart, ToolCallPart } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { unseal } from './responses-signature.ts'
+import { callersName } from './tool-names.ts'
 
 /** Items that ask the caller to act and that no other dialect can say: leaving them out would lose the answer. */
 const CALLER_ACTS: ReadonlySet<string> = new Set([
@@ -37,11 +38,8 @@ export function partsOfItem(item: JsonObject, context: DecodeContext): Part[] {
 
 /** The head of a tool call: its id and the caller's name of the tool. */
 export function callOf(item: JsonObject, context: DecodeContext): { readonly id: string; readonly name: string } {
-  const name = textOf(item['name'])
-  return {
-    id: textOf(item['call_id']) || textOf(item['id']) || context.newId('call'),
-    name: context.toolNames?.get(name) ?? name,
-  }
+  const id = textOf(item['call_id']) || textOf(item['id']) || context.newId('call')
+  return { id, name: callersName(textOf(item['name']), context) }
 }
 
 function toolCall(item: JsonObject, context: DecodeContext): ToolCallPart {

@@ -3,18 +3,20 @@ import { effortOf } from '../effort.ts'
 import { objectsOf } from '../loose-json.ts'
 import type { ChatRequest, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
+import { digest } from './digest.ts'
 import { dropCache, saysBreakpoints, toInputItems, toInputText, type InputScope } from './responses-input.ts'
-import { createSentNames, sentUser, type SentNames } from './responses-names.ts'
+import { createToolNames, type ToolNames } from './tool-names.ts'
 
 /** The wire refuses a smaller bound. */
 const LEAST_OUTPUT = 16
+const MAX_USER = 64
 
 /** Members of a Responses body that lean on what the provider stored. */
 const STATEFUL = ['previous_response_id', 'conversation', 'background'] as const
 
 /** Writes a request for the Responses wire, stateless unless the caller leans on what the provider stored. */
 export function encodeResponsesRequest(request: ChatRequest, target: TargetProfile): EncodedRequest {
-  const names = createSentNames(namesOf(request))
+  const names = createToolNames(request)
   const extras = request.dialect === 'responses' ? request.extras : {}
   const hasHistory = STATEFUL.some((name) => Object.hasOwn(extras, name))
   const scope: InputScope = { request, target, names, hasHistory, dropped: new Set() }
@@ -34,7 +36,7 @@ export function encodeResponsesRequest(request: ChatRequest, target: TargetProfi
   addExtras(scope, body, extras)
   include(scope, body)
   applyQuirks(scope, body)
-  const toolNames = names.changed()
+  const toolNames = names.renamed()
   return { body, dropped: [...scope.dropped], ...(toolNames === undefined ? {} : { toolNames }) }
 }
 
@@ -43,12 +45,6 @@ type Members = Record<string, Json | undefined>
 /** Without the members nobody said. */
 function defined(members: Members): Members {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
-}
-
-function namesOf({ tools: offered, turns, toolChoice }: ChatRequest): string[] {
-  const used = turns.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'tool-call' ? [part.name] : [])))
-  const chosen = toolChoice?.type === 'tool' ? [toolChoice.name] : toolChoice?.type === 'subset' ? toolChoice.names : []
-  return [...new Set([...offered.map(({ name }) => name), ...used, ...chosen])]
 }
 
 function conversation(scope: InputScope): Members {
@@ -74,7 +70,7 @@ function tools(scope: InputScope): Members {
   }
 }
 
-function toTool({ name, description, schema, strict }: Tool, { dialect }: ChatRequest, names: SentNames): JsonObject {
+function toTool({ name, description, schema, strict }: Tool, { dialect }: ChatRequest, names: ToolNames): JsonObject {
   return defined({
     type: 'function',
     name: names.sent(name),
@@ -85,7 +81,7 @@ function toTool({ name, description, schema, strict }: Tool, { dialect }: ChatRe
   })
 }
 
-function toToolChoice(choice: ToolChoice, names: SentNames): Json {
+function toToolChoice(choice: ToolChoice, names: ToolNames): Json {
   if (choice.type === 'tool') return { type: 'function', name: names.sent(choice.name) }
   if (choice.type !== 'subset') return choice.type
   const allowed = choice.names.map((name) => ({ type: 'function', name: names.sent(name) }))
@@ -199,6 +195,11 @@ function include(scope: InputScope, body: Members): void {
   if (request.logprobs === true && !refusesSampling(scope)) all.add('message.output_text.logprobs')
   else if (request.logprobs === true) dropped.add('logprobs')
   if (all.size > 0) body['include'] = [...all]
+}
+
+/** An opaque name of the end user, of the length the wire takes. */
+function sentUser(user: string): string {
+  return user.length <= MAX_USER ? user : digest(user, MAX_USER)
 }
 
 function applyQuirks({ target, dropped }: InputScope, body: Members): void {
