@@ -26,6 +26,8 @@ export interface AttemptOptions {
 export interface SinkHooks {
   /** The first content arrived. */
   onContent(): void
+  /** Something went to the caller before it: no other attempt may follow. */
+  onCommit(): void
   /** The provider began to speak, although a guard still holds what it says. */
   onWords(): void
   /** The caller reads too slowly. */
@@ -80,6 +82,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
   /** The connection broke while a chunk was judged: told afterwards, since what is judged may still be written. */
   #broken: StreamEnd | undefined
   #isFull = false
+  /** Something went to the caller. */
+  #isCommitted = false
   firstContentMs: number | undefined
   sink: StreamSink | undefined
 
@@ -126,6 +130,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
     if (!isEventStream(headers) || encodingOf(headers) !== 'identity') return // read whole: it says what it is in its body
     this.sink = this.#options.toSink({
       onContent: () => this.#content(),
+      onCommit: () => (this.#isCommitted = true),
       onWords: () => this.#call.content(),
       onFull: () => this.#full(),
     })
@@ -170,6 +175,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
   }
 
   #content(): void {
+    this.#isCommitted = true
     this.firstContentMs = this.#options.monotonic() - this.#startedAt
     this.#call.content()
   }
@@ -226,9 +232,8 @@ class RunningAttempt implements Attempt, UpstreamListener {
   }
 
   #settleStream(end: StreamEnd): void {
-    // Before the first content nothing went out, so a cut is a failure like any other.
-    if (end.kind === 'cut' && end.by === undefined && this.firstContentMs === undefined)
-      this.#settle({ kind: 'failed', failure: end.failure })
+    // While nothing went out a cut is a failure like any other.
+    if (end.kind === 'cut' && end.by === undefined && !this.#isCommitted) this.#settle({ kind: 'failed', failure: end.failure })
     else this.#settle({ kind: 'streamed', end })
   }
 

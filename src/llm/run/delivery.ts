@@ -14,8 +14,8 @@ export interface DeliveryOptions {
 }
 
 /**
- * What of a streamed answer went to the caller. Nothing goes out before the first frame with content: until then another provider may answer
- * instead. The end of the dialect is held back until the ledger has the entry.
+ * What of a streamed answer went to the caller. Nothing goes out before the first frame with content, unless the attempt is the only one that can
+ * answer: until then another provider may answer instead. The end of the dialect is held back until the ledger has the entry.
  */
 export class Delivery {
   readonly #options: DeliveryOptions
@@ -33,6 +33,9 @@ export class Delivery {
   constructor(options: DeliveryOptions) {
     this.#options = options
   }
+
+  /** Nothing can answer in the place of the attempt under way. */
+  #isAlone = false
 
   /** Whether something went out, after which no other provider can answer. */
   get committed(): boolean {
@@ -54,7 +57,8 @@ export class Delivery {
     if (this.#stream !== undefined) return this.#write(frame)
     this.#preamble.push(frame)
     this.#preambleBytes += frame.length
-    if (this.#preamble.length < MAX_PREAMBLE_FRAMES && this.#preambleBytes < MAX_PREAMBLE_BYTES) return true
+    const isLong = this.#preamble.length >= MAX_PREAMBLE_FRAMES || this.#preambleBytes >= MAX_PREAMBLE_BYTES
+    if (!isLong && !this.#isAlone) return true
     return this.#open()
   }
 
@@ -84,8 +88,14 @@ export class Delivery {
     this.#stream?.end()
   }
 
-  /** Forgets what was buffered, so that another attempt can begin. Only before the first content. */
+  /** Nothing can answer in the place of the attempt that begins, so its first frame goes out at once. */
+  goAlone(): void {
+    this.#isAlone = true
+  }
+
+  /** Forgets what was buffered, so that another attempt can begin. Only before something went out. */
   reset(): void {
+    this.#isAlone = false
     this.#preamble = []
     this.#preambleBytes = 0
     this.#tail = []

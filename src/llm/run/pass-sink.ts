@@ -17,6 +17,8 @@ export interface PassOptions {
   readonly maxFrameBytes: number
   /** The first content arrived. */
   onContent(): void
+  /** Something went to the caller before it. */
+  onCommit(): void
   /** The caller reads too slowly. */
   onFull(): void
 }
@@ -95,7 +97,7 @@ class PassSink implements StreamSink {
     else if (this.#hasContent) this.#run.push(frame)
     else {
       this.#options.delivery.preamble(frame)
-      if (this.#options.delivery.committed) this.#begin()
+      if (this.#options.delivery.committed) this.#options.onCommit()
     }
   }
 

@@ -138,6 +138,7 @@ class Run {
     }
     const startedAt = deps.monotonic()
     visit.begin(prepared.request.dropped, startedAt)
+    if (this.#guard === undefined && this.#isOnly(target)) visit.delivery.goAlone()
     const reader = createWholeReader(visit, prepared)
     this.#reader = reader
     const attempt = this.#start(target, {
@@ -154,6 +155,11 @@ class Run {
     if (attempt === undefined) return undefined
     visit.attempt = attempt
     return { target, prepared, outcome, at: deps.now().getTime(), startedAt, attempt }
+  }
+
+  /** Whether no other target of the plan could still answer. */
+  #isOnly({ key }: ModelTarget): boolean {
+    return this.#plan.targets.every((other) => other.key === key || this.#spent.has(other.key))
   }
 
   /** Not to be sent at all: an address that egress does not allow, for instance. */

@@ -22,6 +22,8 @@ export interface TranslateOptions {
   /** Sees every event that goes to the caller. */
   onEvent(event: ModelEvent): void
   onContent(): void
+  /** Something went to the caller before the first content. */
+  onCommit(): void
   /** The provider began to speak, although the gate still holds what it says. */
   onWords(): void
   onFull(): void
@@ -145,7 +147,7 @@ class TranslateSink implements StreamSink {
     if (this.#hasContent) this.#text += frames
     else {
       this.#options.delivery.preamble(frames)
-      if (this.#options.delivery.committed) this.#begin()
+      if (this.#options.delivery.committed) this.#options.onCommit()
     }
   }
 

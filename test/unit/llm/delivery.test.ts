@@ -42,6 +42,26 @@ describe('delivering a stream', () => {
     expect(delivery.bytes).toBe(13)
   })
 
+  it('sends the preamble at once when nothing else can answer', () => {
+    const { delivery, written } = opened()
+
+    delivery.reset()
+    delivery.goAlone()
+    delivery.preamble('role')
+
+    expect([delivery.committed, written]).toEqual([true, ['role']])
+  })
+
+  it('waits again when another attempt may follow', () => {
+    const { delivery, opens } = opened()
+
+    delivery.goAlone()
+    delivery.reset()
+    delivery.preamble('role')
+
+    expect([delivery.committed, opens()]).toEqual([false, 0])
+  })
+
   it('forgets the preamble of an attempt that failed', () => {
     const { delivery, written } = opened()
 

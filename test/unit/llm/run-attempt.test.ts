@@ -82,6 +82,19 @@ describe('a stream that breaks off', () => {
     expect(byOf(await attempt.done)).toBe('guard')
   })
 
+  it.each([
+    { name: 'a failure another attempt may follow while nothing went out', commits: false, by: 'failed' },
+    { name: 'the provider’s doing once something went out, content or not', commits: true, by: 'provider' },
+  ])('is $name', async ({ commits, by }) => {
+    const { attempt, hooks, data, breakOff } = streaming({})
+    if (commits) hooks()?.onCommit()
+    data()
+    breakOff()
+
+    expect(byOf(await attempt.done)).toBe(by)
+    expect(attempt.firstContentMs).toBeUndefined()
+  })
+
   it('waits for the judgement under way, so that nothing is written once another provider is asked', async () => {
     const judging = Promise.withResolvers<undefined>()
     const { attempt, data, breakOff } = streaming({ push: () => judging.promise })
