@@ -52,7 +52,7 @@ describe('files shown in documents', () => {
 
     const { problems, gateway } = await readConfig(join(folder.path, 'tollgate.json'), process.env)
 
-    expect(files.length).toBe(6)
+    expect(files.length).toBe(7)
     expect(problems).toEqual([])
     expect(gateway?.value.mode).toBe('production')
   })
