@@ -17,7 +17,10 @@ export function encodeChatAnswer(answer: ChatAnswer, context: EncodeContext): Js
         index: 0,
         message: messageOf(parts),
         logprobs: logprobs === undefined ? null : { content: logprobs, refusal: null },
-        ...finishMembers(stop),
+        ...finishMembers(
+          stop,
+          parts.some(({ type }) => type === 'refusal'),
+        ),
       },
     ],
     ...(usage === undefined ? {} : { usage: toChatUsage(usage) }),

@@ -25,6 +25,7 @@ class ChatEncoder implements StreamEncoder {
   readonly #tail: string
   readonly #calls = new Map<number, SentCall>()
   #usage: Usage | undefined
+  #hasRefused = false
 
   constructor(context: EncodeContext) {
     this.#context = context
@@ -38,6 +39,7 @@ class ChatEncoder implements StreamEncoder {
       case 'text-delta':
         return this.#delta({ content: event.text }, event.logprobs)
       case 'refusal-delta':
+        this.#hasRefused = true
         return this.#delta({ refusal: event.text })
       case 'reasoning-delta':
         return this.#delta({ reasoning_content: event.text })
@@ -105,7 +107,7 @@ class ChatEncoder implements StreamEncoder {
   }
 
   #finish({ stop, serviceTier }: Extract<ModelEvent, { type: 'finish' }>): string {
-    const choice = JSON.stringify({ index: 0, delta: {}, logprobs: null, ...finishMembers(stop) })
+    const choice = JSON.stringify({ index: 0, delta: {}, logprobs: null, ...finishMembers(stop, this.#hasRefused) })
     const tier = serviceTier === undefined ? '' : `,"service_tier":${JSON.stringify(serviceTier)}`
     return `${this.#head}${choice}]${tier}${this.#tail}`
   }

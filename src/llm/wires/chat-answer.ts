@@ -5,6 +5,7 @@ import type { ChatAnswer, Part, ReasoningPart } from '../middle.ts'
 import type { DecodeContext, Quirks } from '../wire.ts'
 import { stopOf } from './chat-stop.ts'
 import { usageOfChat } from './chat-usage.ts'
+import { holdingsOf } from './stop-reason.ts'
 import { callersName } from './tool-names.ts'
 
 /** Reads a whole Chat Completions answer. Throws `upstream_invalid` for what is none. */
@@ -21,14 +22,12 @@ export function decodeChatAnswer(body: JsonObject, context: DecodeContext): Chat
     id: wordsOf(body['id']) ?? context.newId('chatcmpl'),
     ...(model === undefined ? {} : { model }),
     parts,
-    stop: stopOf(choice['finish_reason'], context.quirks, hasCall(parts)),
+    stop: stopOf(choice['finish_reason'], context.quirks, holdingsOf(parts)),
     ...(usage === undefined ? {} : { usage }),
     ...(serviceTier === undefined ? {} : { serviceTier }),
     ...(logprobs === undefined ? {} : { logprobs }),
   }
 }
-
-const hasCall = (parts: readonly Part[]) => parts.some(({ type }) => type === 'tool-call')
 
 function partsOf(message: JsonObject, context: DecodeContext): Part[] {
   const words = contentPieces(message['content'])

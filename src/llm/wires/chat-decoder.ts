@@ -46,6 +46,7 @@ class ChatDecoder implements StreamDecoder {
   readonly #finished: OpenCall[] = []
   #lastKey: number | string = 0
   #reason: Json | undefined
+  #hasRefused = false
   #serviceTier: string | undefined
 
   constructor(context: DecodeContext) {
@@ -135,6 +136,7 @@ class ChatDecoder implements StreamDecoder {
     this.#closeWords()
     const index = this.#next()
     this.#words = { kind, index }
+    if (kind === 'refusal') this.#hasRefused = true
     this.#events.push({ type: `${kind}-start`, index })
     return index
   }
@@ -215,7 +217,7 @@ class ChatDecoder implements StreamDecoder {
           ? { type: 'tool-end', index }
           : { type: 'tool-end', index, signature: { family: 'gemini', value: signature } },
       )
-    const stop = stopOf(this.#reason, this.#context.quirks, calls.length > 0)
+    const stop = stopOf(this.#reason, this.#context.quirks, { call: calls.length > 0, refusal: this.#hasRefused })
     const serviceTier = this.#serviceTier
     this.#events.push(serviceTier === undefined ? { type: 'finish', stop } : { type: 'finish', stop, serviceTier }, {
       type: 'end',

@@ -1,6 +1,8 @@
 import type { Json } from '../../core/json.ts'
+import { textOf } from '../loose-json.ts'
 import type { StopReason } from '../middle.ts'
 import type { Quirks } from '../wire.ts'
+import { toStop, type Holdings } from './stop-reason.ts'
 
 const STOPS: Readonly<Record<string, StopReason>> = {
   stop: 'end',
@@ -11,13 +13,10 @@ const STOPS: Readonly<Record<string, StopReason>> = {
   error: 'malformed',
 }
 
-/** Why an answer ended. That a tool is called is seen in the answer: some providers say `stop` then. */
-export function stopOf(reason: Json | undefined, quirks: Quirks | undefined, calls: boolean): StopReason {
-  const said = typeof reason === 'string' ? reason : 'stop'
-  const word = lookUp(quirks?.finishReasons ?? {}, said) ?? said
-  const stop = lookUp(STOPS, word) ?? 'end'
-  if (stop === 'end' && calls) return 'tool'
-  return stop === 'tool' && !calls ? 'end' : stop
+/** Why an answer ended, from its own word and from what it holds. */
+export function stopOf(reason: Json | undefined, quirks: Quirks | undefined, holds: Holdings): StopReason {
+  const said = textOf(reason)
+  return toStop(lookUp(STOPS, lookUp(quirks?.finishReasons ?? {}, said) ?? said), holds)
 }
 
 function lookUp<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
@@ -33,8 +32,11 @@ const FINISH_REASONS: Readonly<Record<StopReason, string>> = {
   paused: 'stop',
 }
 
-/** The end of an answer as Chat Completions says it; what it has no word for stands beside, where OpenRouter puts the reason of the model. */
-export function finishMembers(stop: StopReason) {
-  const finish = { finish_reason: FINISH_REASONS[stop] }
+/**
+ * The end of an answer as Chat Completions says it. A refusal in words is an end there, and clients of OpenAI would not show it after
+ * `content_filter`. What it has no word for stands beside, where OpenRouter puts the reason of the model.
+ */
+export function finishMembers(stop: StopReason, hasRefusal: boolean) {
+  const finish = { finish_reason: stop === 'filtered' && hasRefusal ? 'stop' : FINISH_REASONS[stop] }
   return stop === 'malformed' || stop === 'paused' ? { ...finish, native_finish_reason: stop } : finish
 }

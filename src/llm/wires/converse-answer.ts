@@ -3,6 +3,7 @@ import type { Usage } from '../../core/usage.ts'
 import { countOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
+import { toStop, type Holdings } from './stop-reason.ts'
 import { callersName } from './tool-names.ts'
 
 const STOPS: Readonly<Record<string, StopReason>> = {
@@ -17,10 +18,9 @@ const STOPS: Readonly<Record<string, StopReason>> = {
   malformed_tool_use: 'malformed',
 }
 
-/** Why an answer ended. Calls in it say more than the label. */
-export function toStop(reason: Json | undefined, hasCalls: boolean): StopReason {
-  const stop = typeof reason === 'string' && Object.hasOwn(STOPS, reason) ? STOPS[reason] : undefined
-  return (stop ?? 'end') === 'end' && hasCalls ? 'tool' : (stop ?? 'end')
+/** Why an answer ended, from its own word and from what it holds. */
+export function stopOf(reason: Json | undefined, holds: Holdings): StopReason {
+  return toStop(typeof reason === 'string' && Object.hasOwn(STOPS, reason) ? STOPS[reason] : undefined, holds)
 }
 
 /** The stop sequence that was met, where it was asked for. */

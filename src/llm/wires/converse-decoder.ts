@@ -5,7 +5,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { parseObject } from '../loose-json.ts'
 import type { ModelEvent, StopReason } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
-import { callOf, converseUsage, serviceTierOf, stopSequenceOf, toStop } from './converse-answer.ts'
+import { callOf, converseUsage, serviceTierOf, stopOf, stopSequenceOf } from './converse-answer.ts'
 import { bedrockFailure } from './converse-failure.ts'
 
 type Block =
@@ -75,7 +75,7 @@ class ConverseDecoder implements StreamDecoder {
         return this.#endBlock(placeOf(body))
       case 'messageStop':
         for (const place of this.#open.keys()) this.#endBlock(place)
-        this.#stop = { stop: toStop(body['stopReason'], this.#hasCalls), ...stopSequenceOf(body) }
+        this.#stop = { stop: stopOf(body['stopReason'], { call: this.#hasCalls, refusal: false }), ...stopSequenceOf(body) }
         return this.#finish()
       case 'metadata': {
         const usage = converseUsage(body)

@@ -8,6 +8,7 @@ import { argumentsText, callNames, readBody, toSignature, type Piece } from './g
 import { geminiFailure } from './gemini-error.ts'
 import { createPartialArguments, type PartialArguments } from './gemini-partial-args.ts'
 import { geminiServiceTier, geminiUsage } from './gemini-usage.ts'
+import { toStop } from './stop-reason.ts'
 
 type Open =
   | { readonly kind: 'text' | 'thought'; readonly index: number; signature?: string }
@@ -45,7 +46,7 @@ class GeminiDecoder {
     this.#events = []
     if (this.#failed || this.#stop === undefined) return []
     this.#end()
-    const stop = this.#stop === 'end' && this.#called ? 'tool' : this.#stop
+    const stop = toStop(this.#stop, { call: this.#called, refusal: false })
     const tier = this.#serviceTier === undefined ? {} : { serviceTier: this.#serviceTier }
     this.#events.push({ type: 'finish', stop, ...tier }, { type: 'end' })
     return this.#events

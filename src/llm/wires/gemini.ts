@@ -7,6 +7,7 @@ import type { GeminiFlavour } from './gemini-parts.ts'
 import { toGeminiRequest } from './gemini-request.ts'
 import { createGeminiDecoder } from './gemini-stream.ts'
 import { geminiServiceTier, geminiUsage } from './gemini-usage.ts'
+import { holdingsOf, toStop } from './stop-reason.ts'
 
 /** `generateContent` of the Gemini API. */
 export const geminiWire: Wire = createGeminiWire({ isVertex: false })
@@ -32,12 +33,11 @@ function decodeAnswer(body: JsonObject, context: DecodeContext): ChatAnswer {
   const usage = geminiUsage(body)
   const serviceTier = geminiServiceTier(body)
   const parts = toParts(reading.pieces, context)
-  const stop = reading.stop ?? 'end'
   return {
     id: reading.id ?? context.newId('gen'),
     ...(reading.model === undefined ? {} : { model: reading.model }),
     parts,
-    stop: stop === 'end' && parts.some(({ type }) => type === 'tool-call') ? 'tool' : stop,
+    stop: toStop(reading.stop, holdingsOf(parts)),
     ...(usage === undefined ? {} : { usage }),
     ...(serviceTier === undefined ? {} : { serviceTier }),
     ...(reading.logprobs === undefined ? {} : { logprobs: reading.logprobs }),

@@ -4,6 +4,7 @@ import { objectsOf, textOf } from '../loose-json.ts'
 import type { ChatAnswer, Part, StopReason } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { tierOf, usageOfMessage } from './messages-usage.ts'
+import { holdingsOf, toStop, type Holdings } from './stop-reason.ts'
 import { callersName } from './tool-names.ts'
 
 /** Reads a whole Messages answer. Throws a GatewayError `upstream_invalid` for a body that is none. */
@@ -20,10 +21,7 @@ export function decodeMessage(body: JsonObject, context: DecodeContext): ChatAns
     id: typeof id === 'string' && id !== '' ? id : context.newId('msg'),
     ...(typeof model === 'string' ? { model } : {}),
     parts,
-    stop: stopOf(
-      body['stop_reason'],
-      parts.some((part) => part.type === 'tool-call'),
-    ),
+    stop: stopOf(body['stop_reason'], holdingsOf(parts)),
     ...(typeof stopSequence === 'string' ? { stopSequence } : {}),
     ...(counted === undefined ? {} : { usage: counted }),
     ...(serviceTier === undefined ? {} : { serviceTier }),
@@ -40,11 +38,9 @@ const STOPS: Readonly<Record<string, StopReason>> = {
   pause_turn: 'paused',
 }
 
-/** Why an answer ended: what it holds counts more than the label, so an answer with calls asks for tools however it is labelled. */
-export function stopOf(reason: Json | undefined, hasCalls: boolean): StopReason {
-  const stop = typeof reason === 'string' && Object.hasOwn(STOPS, reason) ? STOPS[reason] : undefined
-  if (stop === undefined || stop === 'end') return hasCalls ? 'tool' : 'end'
-  return stop === 'tool' && !hasCalls ? 'end' : stop
+/** Why an answer ended, from its own word and from what it holds. */
+export function stopOf(reason: Json | undefined, holds: Holdings): StopReason {
+  return toStop(typeof reason === 'string' && Object.hasOwn(STOPS, reason) ? STOPS[reason] : undefined, holds)
 }
 
 /** Blocks of tools that ran at the provider have no words in the middle form and are left out; their usage is not. */

@@ -195,7 +195,7 @@ class MessagesDecoder implements StreamDecoder {
     const serviceTier = this.#meter.serviceTier()
     this.#events.push({
       type: 'finish',
-      stop: stopOf(reason, this.#hasCalls),
+      stop: stopOf(reason, { call: this.#hasCalls, refusal: false }),
       ...(typeof sequence === 'string' ? { stopSequence: sequence } : {}),
       ...(serviceTier === undefined ? {} : { serviceTier }),
     })

@@ -3,6 +3,7 @@ import { objectsOf, textOf } from '../loose-json.ts'
 import type { Part, ReasoningPart, StopReason, TextPart, ToolCallPart } from '../middle.ts'
 import type { DecodeContext } from '../wire.ts'
 import { unseal } from './responses-signature.ts'
+import { toStop, type Holdings } from './stop-reason.ts'
 import { callersName } from './tool-names.ts'
 
 /** Items that ask the caller to act and that no other dialect can say: leaving them out would lose the answer. */
@@ -87,11 +88,10 @@ export function logprobsOf(output: readonly JsonObject[]): JsonObject[] {
 }
 
 /** Why a response ended, from its own words and from what it holds. */
-export function stopOf(response: JsonObject, holds: { readonly call: boolean; readonly refusal: boolean }): StopReason {
+export function stopOf(response: JsonObject, holds: Holdings): StopReason {
   if (response['status'] === 'incomplete') {
     const details = response['incomplete_details']
     return isJsonObject(details) && details['reason'] === 'content_filter' ? 'filtered' : 'length'
   }
-  if (holds.call) return 'tool'
-  return holds.refusal ? 'filtered' : 'end'
+  return toStop(undefined, holds)
 }

@@ -7,6 +7,7 @@ import { createResponsesDecoder } from './responses-decoder.ts'
 import { complaintAbout, logprobsOf, partsOfItem, stopOf } from './responses-output.ts'
 import { encodeResponsesRequest } from './responses-request.ts'
 import { usageOfResponse } from './responses-usage.ts'
+import { holdingsOf } from './stop-reason.ts'
 
 /** The wire of OpenAI Responses. */
 export const responsesWire: Wire = {
@@ -28,11 +29,10 @@ function decodeAnswer(body: JsonObject, context: DecodeContext): ChatAnswer {
   const usage = usageOfResponse(body)
   const logprobs = logprobsOf(output)
   const [model, tier] = [textOf(body['model']), textOf(body['service_tier'])]
-  const holds = { call: parts.some(({ type }) => type === 'tool-call'), refusal: parts.some(({ type }) => type === 'refusal') }
   return {
     id: textOf(body['id']) || context.newId('resp'),
     parts,
-    stop: stopOf(body, holds),
+    stop: stopOf(body, holdingsOf(parts)),
     ...(model === '' ? {} : { model }),
     ...(usage === undefined ? {} : { usage }),
     ...(tier === '' ? {} : { serviceTier: tier }),

@@ -28,7 +28,7 @@ const encodeContext: EncodeContext = {
 describe('decoding a whole answer', () => {
   test.each([
     ['text', answer({ content: 'Hi', refusal: null }), [{ type: 'text', text: 'Hi' }], 'end'],
-    ['a refusal', answer({ content: null, refusal: 'No.' }), [{ type: 'refusal', text: 'No.' }], 'end'],
+    ['a refusal', answer({ content: null, refusal: 'No.' }), [{ type: 'refusal', text: 'No.' }], 'filtered'],
     [
       'thoughts before words',
       answer({ content: 'Hi', reasoning_content: 'Hm' }),
