@@ -109,10 +109,15 @@ function milliseconds(name: string, value: number): string {
 const targets = new Map<string, string>()
 const MAX_TARGETS = 1_000
 
-function targetOf({ kind, target }: Entry): string {
+function targetOf({ kind, method, target }: Entry): string {
   if (kind === 'tool') return `,"gen_ai.operation.name":"execute_tool","gen_ai.tool.name":${cleanTarget(target)}`
-  if (kind === 'model') return `,"gen_ai.operation.name":"chat","gen_ai.request.model":${cleanTarget(target)}`
+  if (kind === 'model') return `,"gen_ai.operation.name":"${operationOf(method)}","gen_ai.request.model":${cleanTarget(target)}`
   return kind === 'resource' ? `,"mcp.resource.uri":${cleanTarget(target)}` : `,"gen_ai.prompt.name":${cleanTarget(target)}`
+}
+
+/** The word of the OpenTelemetry conventions for what a model door does. */
+export function operationOf(route: string): 'chat' | 'embeddings' {
+  return route === '/v1/embeddings' ? 'embeddings' : 'chat'
 }
 
 function cleanTarget(target: string): string {

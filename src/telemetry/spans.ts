@@ -1,6 +1,6 @@
 import type { Entry } from '../core/entry.ts'
 import type { TraceContext } from '../core/exchange.ts'
-import { errorTypeOf, inputOf, outputOf } from './exchange-line.ts'
+import { errorTypeOf, inputOf, operationOf, outputOf } from './exchange-line.ts'
 
 /** What a span says beyond the entry of its exchange. */
 export interface SpanFacts {
@@ -137,7 +137,7 @@ function commonAttributes(entry: Entry, target: string): SpanAttributes {
 
 function modelAttributes(entry: Entry, target: string): SpanAttributes {
   return {
-    'gen_ai.operation.name': 'chat',
+    'gen_ai.operation.name': operationOf(entry.method),
     'gen_ai.request.model': target,
     'http.route': entry.method,
     ...present('gen_ai.provider.name', entry.provider),

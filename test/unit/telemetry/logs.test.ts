@@ -130,6 +130,20 @@ test('the line of an exchange has the keys of every line and the facts of the en
   })
 })
 
+test.each([
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/messages', 'chat'],
+  ['/v1/embeddings', 'embeddings'],
+])('the line of a model call at %s says %s', (method, operation) => {
+  const line = toExchangeLine(entry({ kind: 'model', method, target: 'fast' }), AT)
+
+  expect(JSON.parse(line)).toMatchObject({
+    'http.route': method,
+    'gen_ai.operation.name': operation,
+    'gen_ai.request.model': 'fast',
+  })
+})
+
 test('the logger writes lines of its level and above', async () => {
   const stream = new PassThrough()
   const logger = createLogger({ level: 'warn', stream, now: () => AT })

@@ -70,6 +70,12 @@ test('a call is a server span under its caller and, below it, the client span wh
   })
 })
 
+test('a span of embeddings says so', () => {
+  const [server] = plan({ kind: 'model', method: '/v1/embeddings', target: 'fast' })
+
+  expect(server?.attributes).toMatchObject({ 'gen_ai.operation.name': 'embeddings', 'gen_ai.request.model': 'fast' })
+})
+
 test('a call that never left is one span, under the id that was chosen for it', () => {
   expect(plan({ status: 'denied', server: null, upstreamMs: 0 })).toMatchObject([
     { kind: 'server', spanId: 'aaaaaaaaaaaaaaaa', isError: false },
