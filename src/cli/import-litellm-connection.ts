@@ -1,5 +1,6 @@
 // The connection a LiteLLM deployment describes, as one of our providers. Where it names no credential LiteLLM looks into well-known
 // variables of its environment; the provider then names the same ones.
+import { PROFILES_WITHOUT_ADDRESS } from '../config/provider.ts'
 import type { Connection, Parameters } from './import-connection.ts'
 import { connectionOf as awsOf } from './import-litellm-aws.ts'
 import type { Vendor } from './import-vendors.ts'
@@ -69,8 +70,8 @@ function compatible(
   parameters: Parameters,
 ): Connection | string {
   const base = baseUrlOf(work, parameters)
-  const needsUrl = vendor.profile === 'generic' || vendor.profile === 'databricks'
-  if (needsUrl && base === undefined) return 'this provider has no address of its own here: give "api_base"'
+  if (base === undefined && PROFILES_WITHOUT_ADDRESS.has(vendor.profile))
+    return 'this provider has no address of its own here: give "api_base"'
   const key = parameters.values['api_key']
   const isDummy = typeof key === 'string' && DUMMY_KEY.test(key)
   const isKeyless = isDummy || ((key === undefined || key === null) && vendor.variable === undefined)

@@ -4,7 +4,7 @@ import type { Gateway } from './gateway.ts'
 import type { Evaluator } from './guard.ts'
 import type { JsonPath } from './json-source.ts'
 import { listNames } from './problem.ts'
-import type { Provider } from './provider.ts'
+import { PROFILES_WITHOUT_ADDRESS, type Provider } from './provider.ts'
 import type { Route, Target } from './route.ts'
 import { memberOf } from './schema-walk.ts'
 import { isSecretHeader, isSecretParameter, isSecretValue } from './secret-shapes.ts'
@@ -114,9 +114,7 @@ function providerFaults({ providers, mode }: Gateway, context: RouteContext): Fa
       const message = 'the demo provider invents its answers, so it is only for "mode": "development"'
       return [{ path: [...path, 'type'], message }]
     }
-    if (provider.type === 'openai_compatible' && provider.profile === 'generic' && provider.baseUrl === undefined)
-      return [{ path, message: '"baseUrl" is missing: the profile "generic" has none of its own' }]
-    return [...metadataFaults(path, provider, context), ...secretFaults(path, provider)]
+    return [...addressFaults(path, provider), ...metadataFaults(path, provider, context), ...secretFaults(path, provider)]
   })
 }
 
@@ -135,6 +133,12 @@ function secretFaults(path: JsonPath, provider: Provider): Fault[] {
   const isSecret = username !== '' || password !== '' || [...searchParams.keys()].some(isSecretParameter)
   const message = `the URL carries a secret: write "${place}" instead, by reference`
   return isSecret ? [...headers, { path: [...path, 'baseUrl'], message }] : headers
+}
+
+function addressFaults(path: JsonPath, provider: Provider): Fault[] {
+  if (provider.type !== 'openai_compatible' || provider.baseUrl !== undefined) return []
+  if (!PROFILES_WITHOUT_ADDRESS.has(provider.profile)) return []
+  return [{ path, message: `"baseUrl" is missing: the profile "${provider.profile}" has none of its own` }]
 }
 
 /** A metadata service hands out credentials of the machine: nothing goes there unless tollgate.json says so a second time. */

@@ -133,7 +133,7 @@ export const AzureCredentials = z.discriminatedUnion('type', [
 ])
 export type AzureCredentials = z.infer<typeof AzureCredentials>
 
-/** OpenAI-shaped providers whose deviations are known; a row each in `src/llm/providers/profiles.ts`. */
+/** OpenAI-shaped providers whose deviations are known; a row each in `src/llm/providers/openai-compatible-profiles.ts`. */
 export const PROFILES = [
   'generic',
   'mistral',
@@ -149,6 +149,9 @@ export const PROFILES = [
   'databricks',
   'perplexity',
 ] as const
+
+/** Profiles without an address of their own, since every installation has another: there baseUrl must be given. */
+export const PROFILES_WITHOUT_ADDRESS: ReadonlySet<(typeof PROFILES)[number]> = new Set(['generic', 'databricks'])
 
 /** One provider of models. */
 export const Provider = z.discriminatedUnion('type', [

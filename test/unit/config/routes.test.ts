@@ -125,6 +125,12 @@ describe('routes and providers', () => {
     ],
     ['no URL', { providers: { one: { type: 'openai_compatible' } } }, '$.providers.one', '"baseUrl" is missing'],
     [
+      'no URL for a profile without one',
+      { providers: { one: { type: 'openai_compatible', profile: 'databricks' } } },
+      '$.providers.one',
+      'the profile "databricks" has none of its own',
+    ],
+    [
       'metadata by address',
       { providers: { one: { type: 'bedrock', region: 'eu-west-1', credentials: { type: 'metadata' } } } },
       '$.providers.one.credentials.url',

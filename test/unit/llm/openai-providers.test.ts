@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { PROFILES, Provider as ProviderConfig } from '../../../src/config/provider.ts'
+import { PROFILES, PROFILES_WITHOUT_ADDRESS, Provider as ProviderConfig } from '../../../src/config/provider.ts'
 import type { JsonObject } from '../../../src/core/json.ts'
 import { scanMembers } from '../../../src/llm/body.ts'
 import type { Provider, ProviderCall } from '../../../src/llm/provider.ts'
@@ -78,7 +78,8 @@ describe('where requests go', () => {
   test('every profile but those with no address of their own has one', () => {
     for (const profile of PROFILES) {
       const without = () => make({ type: 'openai_compatible', profile })
-      if (PROFILE_TABLE[profile].baseUrl === undefined) expect(without).toThrow('baseUrl')
+      expect(PROFILE_TABLE[profile].baseUrl === undefined).toBe(PROFILES_WITHOUT_ADDRESS.has(profile))
+      if (PROFILES_WITHOUT_ADDRESS.has(profile)) expect(without).toThrow('baseUrl')
       else expect(without().toProvider(same(HELLO)).url).toMatch(/^https?:\/\/.+\/chat\/completions$/)
     }
   })
