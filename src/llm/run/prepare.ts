@@ -3,6 +3,7 @@ import type { ModelTarget } from '../../core/snapshot.ts'
 import type { LlmDeps } from '../contract.ts'
 import { needsSameWire } from '../dialects/responses.ts'
 import { newId } from '../ids.ts'
+import { listOf } from '../loose-json.ts'
 import type { WireName } from '../middle.ts'
 import type { ProviderCall, ProviderReading, ProviderRequest, RequestBody } from '../provider.ts'
 import type { LiveProvider } from '../provider-set.ts'
@@ -121,15 +122,16 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
   const { visit, target, deps } = options
   const { provider } = live
   const maxOutputTokens = deps.prices.maxOutputTokens(target)
+  // Scanned also where the body is written anew: a name given twice is refused whoever answers.
+  const members = membersOf(request)
+  const isSame = wire === request.door.dialect.name && !options.guarded && !hasPackedSignature(request.bytes)
   const profile: TargetProfile = {
     model: target.model,
     family: provider.family(target.model),
     ...(provider.quirks === undefined ? {} : { quirks: provider.quirks }),
+    ...(isSame || !isKnownToReason(deps, target) ? {} : { reasons: true }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
   }
-  // Scanned also where the body is written anew: a name given twice is refused whoever answers.
-  const members = membersOf(request)
-  const isSame = wire === request.door.dialect.name && !options.guarded && !hasPackedSignature(request.bytes)
   return {
     operation: request.door.operation,
     wire,
@@ -139,6 +141,11 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
     body: isSame ? { kind: 'same', bytes: request.bytes, members } : otherBody(visit, request, wire, profile.family),
     passed: wire === request.door.dialect.name ? visit.passed : {},
   }
+}
+
+/** Whether the price file says that the model thinks. One it does not say it of may think all the same. */
+function isKnownToReason({ prices }: LlmDeps, target: ModelTarget): boolean {
+  return listOf(prices.facts(target)?.['capabilities']).includes('reasoning')
 }
 
 function sameBody(request: ModelRequest): RequestBody {
