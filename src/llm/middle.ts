@@ -142,7 +142,7 @@ export type ToolChoice =
   | { readonly type: 'tool'; readonly name: string }
   | { readonly type: 'subset'; readonly names: readonly string[]; readonly required: boolean }
 
-/** How hard to think. A wire that knows only one of effort and budget converts (low 1,024, medium 8,192, high 24,576, xhigh 32,768, max 65,536). */
+/** How hard to think. A wire that knows only one of effort and budget converts by `effort.ts`. */
 export interface Reasoning {
   readonly effort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max'
   readonly budgetTokens?: number

@@ -16,7 +16,7 @@ export interface TargetProfile {
   readonly maxOutputTokens?: number
 }
 
-/** How an OpenAI-shaped provider differs from OpenAI; one row of `providers/profiles.ts`. All optional: absent means like OpenAI. */
+/** How an OpenAI-shaped provider differs from OpenAI; one row of `providers/openai-compatible-profiles.ts`. All optional: absent means like OpenAI. */
 export interface Quirks {
   /** Whether a stream needs `stream_options.include_usage`, gives usage unasked, or never gives any. */
   readonly usage?: 'ask' | 'unasked' | 'none'
