@@ -71,6 +71,8 @@ class Journey<Answer> implements Road {
   #spent = 0
   #admission: Extract<Admission, { admitted: true }> | undefined
   #settle: ((nanoUsd: number) => void) | undefined
+  /** Nano-dollars set aside in budgets. */
+  #reserved = 0
   #stream: GuardStream | undefined
   #verdicts: Verdict[] = []
 
@@ -101,7 +103,8 @@ class Journey<Answer> implements Road {
     const attempt = this.#last
     const cost = attempt === undefined ? this.#itemCost(outcome) : attemptCost(this.#deps, attempt)
     this.#admission?.release(attempt?.usage === undefined ? 0 : inputTokens(attempt.usage) + outputTokens(attempt.usage))
-    this.#settle?.(this.#spent + (cost.nanoUsd ?? 0))
+    // A cost nobody knows is not nothing: what was set aside for it is spent.
+    this.#settle?.(this.#spent + (cost.nanoUsd ?? this.#reserved))
     const entry = this.#entry({
       attempt,
       cost,
@@ -160,6 +163,7 @@ class Journey<Answer> implements Road {
     const { identity, session, at } = this.#exchange
     const reservation = budgets.reserve(paidFrom, { identity, session, at }, estimate.nanoUsd ?? 0)
     if (!reservation.granted) throw exhausted(reservation.budget, reservation.retryAfterSeconds)
+    this.#reserved = estimate.nanoUsd ?? 0
     this.#settle = (nanoUsd) => reservation.settle(nanoUsd)
   }
 

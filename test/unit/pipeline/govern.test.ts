@@ -330,6 +330,28 @@ describe('govern', () => {
     expect(settled).toEqual([80])
   })
 
+  it('a cost nobody knows spends what was set aside for it', async () => {
+    const settled: number[] = []
+    const { deps } = road({
+      budgetRules: () => [budget],
+      budgets: {
+        reserve: () => ({ granted: true, settle: (nanoUsd) => settled.push(nanoUsd) }),
+        balance: () => ({ spent: 0, reserved: 0 }),
+      },
+      cost: () => ({ nanoUsd: null, priceVersion: null }),
+    })
+    const model: FacetCall<string> = {
+      ...call(allowed, async () => 'done'),
+      kind: 'model',
+      estimate: () => ({ tokens: 10, nanoUsd: 900 }),
+      facts: () => ({ status: 'ok', bytes: 9, attempt }),
+    }
+
+    await govern(deps, exchange(), model)
+
+    expect(settled).toEqual([900])
+  })
+
   it('a budget that does not cover the call refuses it before the upstream', async () => {
     const { deps, steps, entries } = road({
       budgetRules: () => [budget],
