@@ -28,6 +28,8 @@ class FilePrices implements Prices {
   readonly #tables: readonly PriceTable[]
   readonly #discounts: readonly Discount[]
   readonly #found = new Map<string, readonly CompiledRow[]>()
+  /** The last question and what was found: one call asks the same several times. */
+  #last: { readonly query: PriceQuery; readonly rows: readonly CompiledRow[] } | undefined
 
   constructor(files: readonly PriceFile[]) {
     this.#tables = files.map((file) => new PriceTable(file)).toReversed()
@@ -74,7 +76,14 @@ class FilePrices implements Prices {
   }
 
   #rowOf(query: PriceQuery): CompiledRow | undefined {
-    const { providerType, model, region, tier, at } = query
+    const last = this.#last
+    const rows = last !== undefined && isSameQuestion(last.query, query) ? last.rows : this.#find(query)
+    for (const row of rows) if (row.from <= query.at) return row
+    return undefined
+  }
+
+  #find(query: PriceQuery): readonly CompiledRow[] {
+    const { providerType, model, region, tier } = query
     const key = `${providerType}\n${model}\n${region ?? ''}\n${tier ?? ''}`
     let rows = this.#found.get(key)
     if (rows === undefined) {
@@ -82,8 +91,14 @@ class FilePrices implements Prices {
       rows = this.#tables.flatMap((table) => table.find(query))
       this.#found.set(key, rows)
     }
-    return rows.find(({ from }) => from <= at)
+    this.#last = { query, rows }
+    return rows
   }
+}
+
+/** Whether two questions have the same rows; the date chooses among these. */
+function isSameQuestion(a: PriceQuery, b: PriceQuery): boolean {
+  return a.model === b.model && a.providerType === b.providerType && a.region === b.region && a.tier === b.tier
 }
 
 /** The rows of one file by provider and name. */

@@ -145,7 +145,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   /** One timer for all clocks, set anew when it fires or when another clock than the one it was set for ends earlier. */
   #arm(): void {
     if (this.#done) return
-    const { at } = this.#next()
+    const at = this.#nextAt()
     if (at >= this.#armedFor) return
     clearTimeout(this.#timer)
     this.#armedFor = at
@@ -154,26 +154,31 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   #tick(): void {
     this.#armedFor = Infinity
-    const { at, failure } = this.#next()
-    if (this.#request.monotonic() < at) return this.#arm()
+    if (this.#request.monotonic() < this.#nextAt()) return this.#arm()
+    const failure = this.#lateness()
     this.abort() // hears of itself at once, so the listener is told only now
     this.#listener.failed(failure)
   }
 
-  #next(): { readonly at: number; readonly failure: Failure } {
-    const { clocks, deadline } = this.#request
-    const step = this.#step(clocks)
-    return step.at <= deadline ? step : { at: deadline, failure: late('the whole answer', clocks.totalMs) }
+  #nextAt(): number {
+    return Math.min(this.#stepAt(), this.#request.deadline)
   }
 
-  #step(clocks: Clocks): { readonly at: number; readonly failure: Failure } {
-    if (!this.sent) {
-      const message = `no connection within ${clocks.connectMs} ms`
-      return { at: this.#startedAt + clocks.connectMs, failure: { kind: 'unreachable', message } }
-    }
-    if (this.#paused || this.#hasContent)
-      return { at: this.#lastAt + clocks.idleMs, failure: late('the next piece of the answer', clocks.idleMs) }
-    return { at: this.#startedAt + clocks.firstTokenMs, failure: late('the first token', clocks.firstTokenMs) }
+  /** When the clock of this step ends; the whole answer has its own. */
+  #stepAt(): number {
+    const { clocks } = this.#request
+    if (!this.sent) return this.#startedAt + clocks.connectMs
+    if (this.#paused || this.#hasContent) return this.#lastAt + clocks.idleMs
+    return this.#startedAt + clocks.firstTokenMs
+  }
+
+  /** What did not come in time: of two clocks that have ended, the one that ended first. */
+  #lateness(): Failure {
+    const { clocks, deadline } = this.#request
+    if (this.#stepAt() > deadline) return late('the whole answer', clocks.totalMs)
+    if (!this.sent) return { kind: 'unreachable', message: `no connection within ${clocks.connectMs} ms` }
+    if (this.#paused || this.#hasContent) return late('the next piece of the answer', clocks.idleMs)
+    return late('the first token', clocks.firstTokenMs)
   }
 
   #toFailure(cause: unknown): Failure {
