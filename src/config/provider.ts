@@ -224,4 +224,3 @@ export const Provider = z.discriminatedUnion('type', [
     .meta({ description: 'Answers by itself, without a model: for trying the gateway out.' }),
 ])
 export type Provider = z.infer<typeof Provider>
-export type ProviderType = Provider['type']
