@@ -11,6 +11,11 @@ export function parseObject(text: string): JsonObject | undefined {
   }
 }
 
+/** An object, empty where there is none. */
+export function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {}
+}
+
 /** The elements of a list; none where there is no list. */
 export function listOf(value: Json | undefined): readonly Json[] {
   // `as`: `Array.isArray` alone would give elements of type `any`.

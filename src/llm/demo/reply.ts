@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { objectsOf, parseObject } from '../loose-json.ts'
+import { objectOf, objectsOf, parseObject } from '../loose-json.ts'
 import { demoValue } from './value.ts'
 
 /** What the demo says to a chat request. */
@@ -35,7 +35,7 @@ export function demoTokens(text: string): number {
 }
 
 function speak(body: JsonObject, sentence: string): DemoReply {
-  const format = isJsonObject(body['response_format']) ? body['response_format'] : {}
+  const format = objectOf(body['response_format'])
   const text = formatted(format, LABEL + sentence)
   const limit = body['max_completion_tokens'] ?? body['max_tokens']
   if (typeof limit !== 'number' || limit < 1 || demoTokens(text) <= limit) return { text, finish: 'stop' }
@@ -72,7 +72,7 @@ function argumentsFor(tool: JsonObject, words: string): string {
   if (parseObject(written) !== undefined) return written
   const schema = isJsonObject(tool['function']) ? tool['function']['parameters'] : undefined
   const value = demoValue(schema)
-  return JSON.stringify(isJsonObject(value) ? value : {})
+  return JSON.stringify(objectOf(value))
 }
 
 function resultsText(messages: readonly JsonObject[]): string {

@@ -2,15 +2,9 @@ import type { Provider as ProviderConfig } from '../../config/provider.ts'
 import { GatewayError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { segment, writeBody, type WrittenBody } from '../body.ts'
+import { readEmbeddingQuestion, type EmbeddingQuestion } from '../embeddings.ts'
 import type { Provider, ProviderCall } from '../provider.ts'
-import {
-  embeddingUsage,
-  readQuestion,
-  toBatch,
-  toCountAnswer,
-  toEmbeddingAnswer,
-  type EmbeddingQuestion,
-} from '../wires/gemini-embeddings.ts'
+import { embeddingUsage, EMBEDDING_LIMITS, toBatch, toCountAnswer, toEmbeddingAnswer } from '../wires/gemini-embeddings.ts'
 import { geminiRefusal } from '../wires/gemini-error.ts'
 import { geminiUsage } from '../wires/gemini-usage.ts'
 import { geminiWire } from '../wires/gemini.ts'
@@ -66,7 +60,7 @@ function bodyOf(call: ProviderCall): WrittenBody {
 
 function questionOf(call: ProviderCall): EmbeddingQuestion {
   if (call.body.kind !== 'json') throw new GatewayError('internal', 'embeddings need the JSON of the caller')
-  return readQuestion(call.body.json)
+  return readEmbeddingQuestion(call.body.json, EMBEDDING_LIMITS)
 }
 
 const bytesOf = (json: JsonObject) => Buffer.from(JSON.stringify(json))

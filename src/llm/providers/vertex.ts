@@ -4,15 +4,9 @@ import type { JsonObject } from '../../core/json.ts'
 import type { Usage } from '../../core/usage.ts'
 import { editBody, scanMembers, segment, writeBody, type WrittenBody } from '../body.ts'
 import type { WireName } from '../middle.ts'
+import { readEmbeddingQuestion, type EmbeddingQuestion } from '../embeddings.ts'
 import type { Provider, ProviderCall, RefusedAnswer } from '../provider.ts'
-import {
-  embeddingUsage,
-  readQuestion,
-  toCountAnswer,
-  toEmbeddingAnswer,
-  toPrediction,
-  type EmbeddingQuestion,
-} from '../wires/gemini-embeddings.ts'
+import { embeddingUsage, EMBEDDING_LIMITS, toCountAnswer, toEmbeddingAnswer, toPrediction } from '../wires/gemini-embeddings.ts'
 import { errorObject, geminiRefusal } from '../wires/gemini-error.ts'
 import { geminiUsage } from '../wires/gemini-usage.ts'
 import { vertexGeminiWire } from '../wires/gemini.ts'
@@ -120,7 +114,7 @@ function claudeBody(call: ProviderCall): WrittenBody {
 
 function questionOf(call: ProviderCall): EmbeddingQuestion {
   if (call.body.kind !== 'json') throw new GatewayError('internal', 'embeddings need the JSON of the caller')
-  return readQuestion(call.body.json)
+  return readEmbeddingQuestion(call.body.json, EMBEDDING_LIMITS)
 }
 
 function usageOf(call: ProviderCall, body: JsonObject): Usage | undefined {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { objectsOf, textOf, wordsOf } from '../loose-json.ts'
+import { objectOf, objectsOf, textOf, wordsOf } from '../loose-json.ts'
 import type { ChatAnswer, Part, ReasoningPart } from '../middle.ts'
 import type { DecodeContext, Quirks } from '../wire.ts'
 import { stopOf } from './chat-stop.ts'
@@ -50,7 +50,7 @@ function callsOf(message: JsonObject, context: DecodeContext): Part[] {
   const listed = objectsOf(message['tool_calls'])
   const calls = listed.length === 0 && isJsonObject(legacy) ? [{ function: legacy }] : listed
   return calls.map((call: JsonObject) => {
-    const called = isJsonObject(call['function']) ? call['function'] : {}
+    const called = objectOf(call['function'])
     const name = wordsOf(called['name'])
     if (name === undefined) throw new GatewayError('upstream_invalid', 'the provider proposed a tool call without a name')
     const signature = callSignature(call)

@@ -2,7 +2,7 @@
 // begin and close the one before; tool calls stay open side by side, found by their index; (3) `[DONE]` closes what is open, says why the answer
 // ended, and ends it. The reason waits until then, because some providers send words or usage after it.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { objectsOf, parseObject, wordsOf } from '../loose-json.ts'
+import { objectOf, objectsOf, parseObject, wordsOf } from '../loose-json.ts'
 import type { Failure, ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { callSignature, contentPieces, logprobsOf, reasoningProofs, reasoningText } from './chat-answer.ts'
@@ -165,7 +165,7 @@ class ChatDecoder implements StreamDecoder {
   }
 
   #call(call: JsonObject): void {
-    const called = isJsonObject(call['function']) ? call['function'] : {}
+    const called = objectOf(call['function'])
     const [id, name] = [wordsOf(call['id']), wordsOf(called['name'])]
     const key = this.#keyOf(call['index'], id)
     this.#lastKey = key

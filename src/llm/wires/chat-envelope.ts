@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { objectOf } from '../loose-json.ts'
 import { parseJson } from '../../lib/json-numbers.ts'
 import { writeBody, type BodyEdits, type WrittenBody } from '../body.ts'
 import type { ProviderCall, RequestBody } from '../provider.ts'
@@ -72,7 +73,7 @@ function usageEdit(call: ProviderCall, body: Original, quirks: Quirks): BodyEdit
   if (!call.stream || (quirks.usage ?? 'ask') !== 'ask') return {}
   const text = body.text('stream_options')
   const said: unknown = text === undefined ? undefined : parseJson(text)
-  const options: JsonObject = isJsonObject(said) ? said : {}
+  const options = objectOf(said)
   return options['include_usage'] === true ? {} : { stream_options: JSON.stringify({ ...options, include_usage: true }) }
 }
 

@@ -1,4 +1,5 @@
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
+import { objectOf } from '../loose-json.ts'
 import { effortOf } from '../effort.ts'
 import type { ChatRequest, DialectName, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, Quirks, TargetProfile } from '../wire.ts'
@@ -181,6 +182,6 @@ function extras(request: ChatRequest, drop: (name: string) => void): Members {
 function streaming(request: ChatRequest, quirks: Quirks): Members {
   if (!request.stream) return {}
   const asked = request.extras['stream_options']
-  const options = isJsonObject(asked) ? asked : {}
+  const options = objectOf(asked)
   return { stream: true, stream_options: (quirks.usage ?? 'ask') === 'ask' ? { ...options, include_usage: true } : undefined }
 }

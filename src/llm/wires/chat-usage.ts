@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { inputTokens, NO_TOKENS, outputTokens, type Usage } from '../../core/usage.ts'
-import { countOf } from '../loose-json.ts'
+import { countOf, objectOf } from '../loose-json.ts'
 
 /** Usage of a whole Chat Completions answer, of an embeddings answer, or of one chunk; undefined when it holds none that can be believed. */
 export function usageOfChat(body: JsonObject): Usage | undefined {
@@ -89,5 +89,3 @@ function serverTools(usage: JsonObject): Record<string, number> | undefined {
   const all = searches === undefined ? named : [...named, ['web_search_requests', searches] as const]
   return all.length === 0 ? undefined : Object.fromEntries(all)
 }
-
-const objectOf = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {})

@@ -1,42 +1,12 @@
-// Embeddings have no middle form: callers speak the OpenAI shape, and these are the ways to Google's two shapes and back.
+// The ways to Google's two shapes of embeddings and back.
 import { GatewayError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { NO_TOKENS, type Usage } from '../../core/usage.ts'
-import { listOf } from '../loose-json.ts'
+import { toEmbeddingList, type EmbeddingQuestion } from '../embeddings.ts'
+import { countOf, listOf, objectOf } from '../loose-json.ts'
 
-/** What a caller asked for, as far as Google can say it. */
-export interface EmbeddingQuestion {
-  readonly texts: readonly string[]
-  readonly dimensions?: number
-  readonly asBase64: boolean
-  readonly dropped: readonly string[]
-}
-
-const SAID = new Set(['model', 'input', 'dimensions', 'encoding_format'])
-const MAX_TEXTS = 2_048
-
-/** Reads an embeddings request in the OpenAI shape. Throws `invalid_params`. */
-export function readQuestion(json: JsonObject): EmbeddingQuestion {
-  const { input, dimensions, encoding_format: format } = json
-  const texts = typeof input === 'string' ? [input] : listOf(input)
-  if (texts.length === 0 || texts.length > MAX_TEXTS || !texts.every((text) => typeof text === 'string' && text !== ''))
-    throw new GatewayError(
-      'invalid_params',
-      `$.input: must be a text or a list of 1 to ${MAX_TEXTS} texts; this provider takes no token ids`,
-    )
-  const size = dimensions ?? undefined
-  if (size !== undefined && !(typeof size === 'number' && Number.isSafeInteger(size) && size > 0))
-    throw new GatewayError('invalid_params', '$.dimensions: must be a whole number above 0')
-  const said = format ?? 'float'
-  if (said !== 'float' && said !== 'base64')
-    throw new GatewayError('invalid_params', '$.encoding_format: must be "float" or "base64"')
-  return {
-    texts: texts.filter((text) => typeof text === 'string'),
-    ...(size === undefined ? {} : { dimensions: size }),
-    asBase64: said === 'base64',
-    dropped: Object.keys(json).filter((name) => !SAID.has(name) && (json[name] ?? null) !== null),
-  }
-}
+/** What the provider takes in one request. */
+export const EMBEDDING_LIMITS = { mostTexts: 2_048 }
 
 /** A body for `batchEmbedContents`; `model` is the resource name `models/...`. */
 export function toBatch(question: EmbeddingQuestion, model: string): JsonObject {
@@ -51,18 +21,11 @@ export function toPrediction(question: EmbeddingQuestion): JsonObject {
 }
 
 /** The vectors of a `batchEmbedContents` or `predict` answer. */
-function vectorsOf(body: JsonObject): readonly (readonly number[])[] {
-  const predictions = listOf(body['predictions']).map((one) => (isJsonObject(one) ? one['embeddings'] : undefined))
+function vectorsOf(body: JsonObject): readonly (Json | undefined)[] {
+  const predictions = listOf(body['predictions']).map((one) => objectOf(one)['embeddings'])
   const embeddings = body['predictions'] === undefined ? listOf(body['embeddings']) : predictions
-  if (embeddings.length === 0) throw invalid()
-  return embeddings.map((one) => {
-    const values = listOf(isJsonObject(one) ? one['values'] : undefined).filter((value) => typeof value === 'number')
-    if (values.length === 0) throw invalid()
-    return values
-  })
+  return embeddings.map((one) => objectOf(one)['values'])
 }
-
-const invalid = () => new GatewayError('upstream_invalid', 'the provider sent something that is no list of embeddings')
 
 /** Usage of an embedding answer; undefined when it names none. */
 export function embeddingUsage(body: JsonObject): Usage | undefined {
@@ -70,33 +33,21 @@ export function embeddingUsage(body: JsonObject): Usage | undefined {
   const direct = isJsonObject(meta) ? [meta['promptTokenCount'] ?? meta['totalTokenCount']] : undefined
   const counts = direct ?? listOf(body['predictions']).map(tokenCount)
   let input = 0
-  for (const count of counts) {
-    if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) return undefined
+  for (const told of counts) {
+    const count = countOf(told)
+    if (count === undefined) return undefined
     input += count
   }
   return counts.length === 0 ? undefined : { ...NO_TOKENS, input, source: 'provider' }
 }
 
 function tokenCount(prediction: Json): Json | undefined {
-  const embeddings = isJsonObject(prediction) ? prediction['embeddings'] : undefined
-  const statistics = isJsonObject(embeddings) ? embeddings['statistics'] : undefined
-  return isJsonObject(statistics) ? statistics['token_count'] : undefined
+  return objectOf(objectOf(objectOf(prediction)['embeddings'])['statistics'])['token_count']
 }
 
 /** The answer in the OpenAI shape; without `usage` where the provider counted nothing. */
-export function toEmbeddingAnswer(question: EmbeddingQuestion, model: string, body: JsonObject): JsonObject {
-  const usage = embeddingUsage(body)
-  const data = vectorsOf(body).map((vector, index) => ({
-    object: 'embedding',
-    index,
-    embedding: question.asBase64 ? Buffer.from(Float32Array.from(vector).buffer).toString('base64') : vector,
-  }))
-  return {
-    object: 'list',
-    data,
-    model,
-    ...(usage === undefined ? {} : { usage: { prompt_tokens: usage.input, total_tokens: usage.input } }),
-  }
+export function toEmbeddingAnswer({ asBase64 }: EmbeddingQuestion, model: string, body: JsonObject): JsonObject {
+  return toEmbeddingList({ vectors: vectorsOf(body), model, asBase64, tokens: embeddingUsage(body)?.input })
 }
 
 /** The answer of `countTokens` in the shape of Messages. */

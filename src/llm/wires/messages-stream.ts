@@ -2,7 +2,7 @@
 // ran at the provider are passed over; (2) usage is collected field by field; (3) the first stop reason closes what is open and finishes the
 // answer, `message_stop` ends it. What the wire leaves out (a start, a stop) is filled in, so that the order of events always holds.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { parseObject, textOf } from '../loose-json.ts'
+import { objectOf, parseObject, textOf } from '../loose-json.ts'
 import type { ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { stopOf } from './messages-answer.ts'
@@ -62,11 +62,11 @@ class MessagesDecoder implements StreamDecoder {
   #read(type: string, body: JsonObject): void {
     switch (type) {
       case 'message_start':
-        return this.#start(isJsonObject(body['message']) ? body['message'] : {})
+        return this.#start(objectOf(body['message']))
       case 'content_block_start':
-        return this.#openBlock(indexOf(body), isJsonObject(body['content_block']) ? body['content_block'] : {})
+        return this.#openBlock(indexOf(body), objectOf(body['content_block']))
       case 'content_block_delta':
-        return this.#delta(this.#open.get(indexOf(body)), isJsonObject(body['delta']) ? body['delta'] : {})
+        return this.#delta(this.#open.get(indexOf(body)), objectOf(body['delta']))
       case 'content_block_stop':
         return this.#closeBlock(indexOf(body))
       case 'message_delta':
@@ -182,7 +182,7 @@ class MessagesDecoder implements StreamDecoder {
   #messageDelta(body: JsonObject): void {
     this.#start({})
     this.#meter.take(body['usage'])
-    const delta = isJsonObject(body['delta']) ? body['delta'] : {}
+    const delta = objectOf(body['delta'])
     if (typeof delta['stop_reason'] === 'string') this.#finish(delta['stop_reason'], delta['stop_sequence'])
     const usage = this.#meter.usage()
     if (usage !== undefined) this.#events.push({ type: 'usage', usage })

@@ -2,7 +2,7 @@
 // a `.done` event fills in what no delta said; (3) what is still open when the response ends is closed. A provider that sends only whole items, or
 // only the last event, gives the same events as one that sends every delta.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { objectsOf, parseObject, textOf } from '../loose-json.ts'
+import { objectOf, objectsOf, parseObject, textOf } from '../loose-json.ts'
 import type { Failure, ModelEvent, Part } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { failureOfEvent } from './responses-failure.ts'
@@ -110,7 +110,7 @@ class ResponsesDecoder implements StreamDecoder {
   #start(response: Json | undefined): void {
     if (this.#hasStarted) return
     this.#hasStarted = true
-    const facts = isJsonObject(response) ? response : {}
+    const facts = objectOf(response)
     const model = textOf(facts['model'])
     this.#out.push({
       type: 'start',
@@ -120,7 +120,7 @@ class ResponsesDecoder implements StreamDecoder {
   }
 
   #itemAdded(data: JsonObject): void {
-    const item = isJsonObject(data['item']) ? data['item'] : {}
+    const item = objectOf(data['item'])
     const complaint = complaintAbout(item)
     if (complaint !== undefined) return this.#fail({ kind: 'invalid', message: complaint })
     if (isCallProof(item)) this.#items.add(itemKey(data))
@@ -129,7 +129,7 @@ class ResponsesDecoder implements StreamDecoder {
   }
 
   #contentAdded(data: JsonObject): void {
-    const part = isJsonObject(data['part']) ? data['part'] : {}
+    const part = objectOf(data['part'])
     const kind = part['type'] === 'output_text' ? 'text' : part['type'] === 'refusal' ? 'refusal' : undefined
     if (kind === undefined) return
     this.#begin(kind, contentKey(data), itemKey(data))
@@ -190,7 +190,7 @@ class ResponsesDecoder implements StreamDecoder {
 
   #contentDone(data: JsonObject): void {
     const key = contentKey(data)
-    const part = isJsonObject(data['part']) ? data['part'] : {}
+    const part = objectOf(data['part'])
     if (!this.#open.has(key)) return
     this.#rest('text', key, textOf(part['text']))
     this.#rest('refusal', key, textOf(part['refusal']))
@@ -198,7 +198,7 @@ class ResponsesDecoder implements StreamDecoder {
   }
 
   #itemDone(data: JsonObject): void {
-    const item = isJsonObject(data['item']) ? data['item'] : {}
+    const item = objectOf(data['item'])
     const key = itemKey(data)
     const complaint = complaintAbout(item)
     if (complaint !== undefined) return this.#fail({ kind: 'invalid', message: complaint })
@@ -264,7 +264,7 @@ class ResponsesDecoder implements StreamDecoder {
   }
 
   #finish(data: JsonObject): void {
-    const response = isJsonObject(data['response']) ? data['response'] : {}
+    const response = objectOf(data['response'])
     this.#start(response)
     const output = objectsOf(response['output'])
     for (const [key, part] of this.#open) this.#close(key, output[Number(part.item)] ?? {})

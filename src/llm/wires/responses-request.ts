@@ -1,6 +1,6 @@
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
 import { effortOf } from '../effort.ts'
-import { objectsOf } from '../loose-json.ts'
+import { objectOf, objectsOf } from '../loose-json.ts'
 import type { ChatRequest, OutputFormat, Tool, ToolChoice } from '../middle.ts'
 import type { EncodedRequest, TargetProfile } from '../wire.ts'
 import { digest } from './digest.ts'
@@ -180,7 +180,7 @@ function addExtras({ dropped }: InputScope, body: Members, extras: JsonObject): 
   if (hosted.length > 0) body['tools'] = [...objectsOf(body['tools']), ...hosted]
   for (const [outer, members] of inner) {
     const own = body[outer]
-    if (members.length > 0) body[outer] = { ...(isJsonObject(own) ? own : {}), ...Object.fromEntries(members) }
+    if (members.length > 0) body[outer] = { ...objectOf(own), ...Object.fromEntries(members) }
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countOf, listOf, objectsOf, parseObject, textOf, wordsOf } from '../../../src/llm/loose-json.ts'
+import { countOf, listOf, objectOf, objectsOf, parseObject, textOf, wordsOf } from '../../../src/llm/loose-json.ts'
 
 test.each([
   { name: 'a count', value: 3, expected: 3 },
@@ -21,6 +21,10 @@ test.each([
 ])('lists: $name', ({ value, items, objects }) => {
   expect(listOf(value)).toHaveLength(items)
   expect(objectsOf(value)).toEqual(objects)
+})
+
+test('objectOf: what is no object is an empty one', () => {
+  expect([{ a: 1 }, [1], null, 'x', undefined].map(objectOf)).toEqual([{ a: 1 }, {}, {}, {}, {}])
 })
 
 test.each([
