@@ -216,15 +216,18 @@ function refuse(
     response.destroy()
     return
   }
-  const isModels = target?.path.startsWith(MODEL_PATH) === true
+  const path = target?.path ?? request.url ?? ''
+  const isModels = path.startsWith(MODEL_PATH)
   const status = HTTP_STATUS[error.code]
   visit.status = status
-  const body = deps.errorBody(error, { path: target?.path ?? '', request, exchangeId: visit.exchangeId })
+  const body = deps.errorBody(error, { path, request, exchangeId: visit.exchangeId })
   response.writeHead(status, {
     ...headers,
     ...(target === undefined ? {} : deps.challenge(target, error)),
     ...(error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
-    ...(isModels ? { 'x-tollgate-request-id': visit.exchangeId, 'x-request-id': visit.exchangeId } : {}),
+    ...(isModels
+      ? { 'x-tollgate-request-id': visit.exchangeId, 'x-request-id': visit.exchangeId, 'request-id': visit.exchangeId }
+      : {}),
     ...(status === 405 ? { allow: isModels ? 'GET, POST' : 'GET, POST, DELETE' } : {}),
     ...(request.complete ? {} : { connection: 'close' }),
     'content-type': 'application/json',

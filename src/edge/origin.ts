@@ -61,27 +61,41 @@ const ALLOWED_HEADERS = [
   'Mcp-Session-Id',
   'Last-Event-ID',
   'X-Api-Key',
+  'Api-Key',
   'X-Tollgate-Session',
+  'X-Tollgate-Strict',
+  'Anthropic-Version',
+  'Anthropic-Beta',
+  'Anthropic-Dangerous-Direct-Browser-Access',
+  'OpenAI-Beta',
+  'OpenAI-Organization',
+  'OpenAI-Project',
   'traceparent',
   'tracestate',
   'baggage',
 ]
 
+const EXPOSED_HEADERS = [
+  'WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Tollgate-Exchange',
+  'X-Tollgate-Request-Id, X-Tollgate-Overhead-Ms, X-Tollgate-Dropped, X-Tollgate-Estimated, X-Request-Id, Request-Id',
+  ...['Limit', 'Remaining', 'Reset'].flatMap((part) => [`X-RateLimit-${part}-Requests`, `X-RateLimit-${part}-Tokens`]),
+].join(', ')
+
 /** CORS headers for answers to an allowed origin. */
 export function corsHeaders(origin: string): Record<string, string> {
   return {
     'access-control-allow-origin': origin,
-    'access-control-expose-headers': 'WWW-Authenticate, Mcp-Session-Id, X-Tollgate-Exchange, Retry-After',
+    'access-control-expose-headers': EXPOSED_HEADERS,
     vary: 'Origin',
   }
 }
 
-/** Answer headers of a preflight. No wildcard covers `Mcp-Param-*`, so those asked for are echoed. */
+/** Answer headers of a preflight. No wildcard covers `Mcp-Param-*` and the `X-Stainless-*` of model clients, so those asked for are echoed. */
 export function preflightHeaders(origin: string, requested: string | undefined): Record<string, string> {
   const parameters = (requested ?? '')
     .split(',')
     .map((name) => name.trim())
-    .filter((name) => /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/i.test(name))
+    .filter((name) => /^(mcp-param|x-stainless)-[!#$%&'*+.^_`|~0-9a-z-]{1,128}$/i.test(name))
     .slice(0, 32)
   return {
     ...corsHeaders(origin),

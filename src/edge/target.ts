@@ -6,8 +6,8 @@ export interface Target {
   readonly query: Pick<URLSearchParams, 'get' | 'keys' | 'has'>
 }
 
-/** Registry names hold a slash, which the registry API wants escaped in a path. */
-const REGISTRY = '/v0.1/servers/'
+/** Names of the registry and of models hold a slash, which clients escape in a path. */
+const NAMED = ['/v0.1/servers/', '/v1/models/']
 
 const NO_QUERY: Target['query'] = new URLSearchParams()
 
@@ -24,7 +24,7 @@ export function parseTarget(url: string, maxBytes: number): Target {
   if (url.length > maxBytes) throw new GatewayError('invalid_request', `the request target is longer than ${maxBytes} bytes`)
   const mark = url.indexOf('?')
   const path = mark < 0 ? url : url.slice(0, mark)
-  const plain = path.startsWith(REGISTRY) ? path.replace(/%2f/gi, '-') : path
+  const plain = NAMED.some((front) => path.startsWith(front)) ? path.replace(/%2f/gi, '-') : path
   if (!path.startsWith('/') || !PATH.test(plain) || DOTS.test(path)) {
     throw new GatewayError('invalid_request', 'the request path is not in canonical form')
   }

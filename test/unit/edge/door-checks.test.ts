@@ -19,6 +19,7 @@ describe('parseTarget', () => {
     ['/mcp/', '/mcp'],
     ['/mcp/team-a?x=1', '/mcp/team-a'],
     ['/', '/'],
+    ['/v1/models/openai%2Fgpt-5', '/v1/models/openai%2Fgpt-5'],
     ['/v0.1/servers/com.example%2Fnotes/versions', '/v0.1/servers/com.example%2Fnotes/versions'],
   ]
   it.each(rows)('reads %s as %s', (url, path) => {
@@ -96,6 +97,16 @@ describe('Host and Origin', () => {
   ]
   it.each(origins)('%s', (_name, rules, origin, outcome) => {
     expect(codeOf(() => allowedOrigin(rules, { origin }))).toBe(outcome)
+  })
+
+  it('a preflight of a model client in a browser gets the headers it sends', () => {
+    const asked = 'authorization,content-type,api-key,anthropic-version,anthropic-dangerous-direct-browser-access,x-stainless-os'
+    const headers = preflightHeaders('http://localhost:6274', asked)
+    const allowed = headers['access-control-allow-headers']?.toLowerCase().split(', ')
+
+    expect(asked.split(',').filter((name) => allowed?.includes(name) !== true)).toEqual([])
+    expect(headers['access-control-expose-headers']).toContain('X-Tollgate-Request-Id')
+    expect(headers['access-control-expose-headers']).toContain('X-RateLimit-Remaining-Tokens')
   })
 
   it('a preflight echoes Mcp-Param headers and nothing else that was asked for', () => {
