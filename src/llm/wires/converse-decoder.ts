@@ -3,7 +3,7 @@
 // metadata was cut.
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { parseObject } from '../loose-json.ts'
-import type { ModelEvent, StopReason } from '../middle.ts'
+import type { ModelEvent } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { callOf, converseUsage, serviceTierOf, stopOf, stopSequenceOf } from './converse-answer.ts'
 import { bedrockFailure } from './converse-failure.ts'
@@ -34,7 +34,7 @@ class ConverseDecoder implements StreamDecoder {
   #hasStarted = false
   #hasCalls = false
   #isOver = false
-  #stop: { readonly stop: StopReason; readonly stopSequence?: string } | undefined
+  #stop: { readonly reason: Json | undefined; readonly stopSequence?: string } | undefined
   #metadata: { readonly serviceTier?: string } | undefined
 
   constructor(context: DecodeContext) {
@@ -74,8 +74,8 @@ class ConverseDecoder implements StreamDecoder {
       case 'contentBlockStop':
         return this.#endBlock(placeOf(body))
       case 'messageStop':
-        for (const place of this.#open.keys()) this.#endBlock(place)
-        this.#stop = { stop: stopOf(body['stopReason'], { call: this.#hasCalls, refusal: false }), ...stopSequenceOf(body) }
+        this.#endBlocks()
+        this.#stop = { reason: body['stopReason'], ...stopSequenceOf(body) }
         return this.#finish()
       case 'metadata': {
         const usage = converseUsage(body)
@@ -102,7 +102,15 @@ class ConverseDecoder implements StreamDecoder {
   #finish(): void {
     if (this.#stop === undefined || this.#metadata === undefined) return
     this.#isOver = true
-    this.#events.push({ type: 'finish', ...this.#stop, ...this.#metadata }, { type: 'end' })
+    // a block that began after the reason to stop is still part of the answer
+    this.#endBlocks()
+    const { reason, ...sequence } = this.#stop
+    const stop = stopOf(reason, { call: this.#hasCalls, refusal: false })
+    this.#events.push({ type: 'finish', stop, ...sequence, ...this.#metadata }, { type: 'end' })
+  }
+
+  #endBlocks(): void {
+    for (const place of this.#open.keys()) this.#endBlock(place)
   }
 
   #beginBlock(place: number, start: Json | undefined): void {

@@ -152,6 +152,14 @@ describe('a stream of Converse', () => {
     expect(events.map(({ type }) => type)).toContain('reasoning-end')
   })
 
+  test('a call that begins after the reason to stop ends before the answer does, and counts', () => {
+    const start = event('contentBlockStart', { contentBlockIndex: 0, start: { toolUse: { toolUseId: 'x', name: 'f' } } })
+    const events = decode([STOP, start, METADATA])
+
+    checkOrder(events)
+    expect(events).toContainEqual({ type: 'finish', stop: 'tool' })
+  })
+
   test('whatever comes, the order of events holds', () => {
     const place = fc.nat(3)
     const anything = fc.oneof(
