@@ -186,13 +186,10 @@ export const Gateway = z.strictObject({
     }),
   providers: z.record(Id, Provider).default({}).meta({ description: 'Providers of models, by id.' }),
   routes: z.record(ModelName, Route).default({}).meta({ description: 'Model names callers use, and who answers them.' }),
-  prices: z
-    .array(z.string().min(1))
-    .default([])
-    .meta({
-      description:
-        'Price files of your own, relative to this file; the last one that knows a model wins over the table that ships.',
-    }),
+  prices: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'Price files of your own, relative to this file; the last one that knows a model wins over the table that ships.',
+  }),
   guards: z.record(Id, Guard).default({}).meta({ description: 'Named sets of evaluators; catalogs name those that guard them.' }),
   limits: CallLimits.optional().meta({ description: 'Limits for every caller on top of those of catalogs and tools.' }),
   ledger: z

@@ -18,6 +18,7 @@ import { decodeMessagesCount } from './dialects/messages.ts'
 import { answerFacts, countBody, endError } from './endings.ts'
 import { toDialectError } from './errors.ts'
 import { estimateOf } from './estimate-of.ts'
+import { toExchange } from './exchange.ts'
 import { newId } from './ids.ts'
 import type { ChatRequest } from './middle.ts'
 import { proposalsOf } from './proposals.ts'
@@ -42,12 +43,27 @@ export interface Active {
   readonly identity: Identity
 }
 
-/** Takes one request down the road and answers it. Throws what the caller is to be told, when nothing was sent yet. */
-export async function runCall(parts: LlmParts, door: Door, http: LlmHttpRequest, responder: Responder): Promise<void> {
+/** A call that ended in an error before anything was sent. */
+export interface RefusedCall {
+  readonly error: GatewayError
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Takes one request down the road and answers it, unless it is refused: then it says how. Throws what was wrong with the request itself. */
+export async function runCall(
+  parts: LlmParts,
+  door: Door,
+  http: LlmHttpRequest,
+  responder: Responder,
+): Promise<RefusedCall | undefined> {
   const call = new ModelCall(parts, door, http, responder)
   parts.active.set(call, call)
   try {
     await call.answer()
+    return undefined
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return { error, headers: call.headers() }
   } finally {
     call.over()
     parts.active.delete(call)
@@ -89,7 +105,19 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     const eligible = deps.policy.eligible(http.identity.principal, this.#snapshot, deps.now())
     if (eligible.length === 0) throw new GatewayError('forbidden', 'no catalog of this gateway is for you; ask its administrator')
     this.#view = this.#snapshot.view(eligible)
-    this.#exchange = this.#toExchange()
+    this.#exchange = toExchange(http, {
+      session: deps.sessionOf({
+        identity: http.identity,
+        headers: http.headers,
+        meta: undefined,
+        trace: http.trace,
+        mcpSession: undefined,
+      }),
+      snapshot: this.#snapshot,
+      view: this.#view,
+      dialect: door.dialect.name,
+      signal: this.controller.signal,
+    })
     responder.signal.addEventListener('abort', () => this.controller.abort(), { once: true })
     if (responder.signal.aborted) this.controller.abort()
   }
@@ -109,6 +137,11 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     if (answer.kind === 'counted') return this.#sendCount(answer.inputTokens)
     if (answer.kind === 'whole') return this.#sendWhole(answer)
     this.#endStream(answer)
+  }
+
+  /** What every answer says of itself, also one that is an error. */
+  headers(): Record<string, string> {
+    return this.#headers([], 0)
   }
 
   over(): void {
@@ -302,27 +335,5 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     this.#keepAlive = setInterval(() => visit.delivery.keepAlive(frame), everyMs)
     this.#keepAlive.unref()
     return this.#responder.bytes(headers)
-  }
-
-  #toExchange(): Exchange {
-    const { deps } = this.#parts
-    const { identity, headers, trace, exchangeId, receivedAt, startedAt } = this.#http
-    return {
-      id: exchangeId,
-      at: receivedAt,
-      startedAt,
-      facet: 'llm',
-      method: this.#http.path,
-      identity,
-      session: deps.sessionOf({ identity, headers, meta: undefined, trace, mcpSession: undefined }),
-      snapshot: this.#snapshot,
-      view: this.#view,
-      era: 'modern',
-      protocolVersion: this.#request.door.dialect.name,
-      trace,
-      signal: this.controller.signal,
-      requestBytes: this.#request.bytes.length,
-      timings: { queueMs: 0, guardMs: 0, upstreamMs: 0 },
-    }
   }
 }

@@ -152,7 +152,7 @@ export interface Router {
   begin(target: ModelTarget, lastResort: boolean): TargetAttempt | undefined
   /** One request arrived at a route: the retry budget grows. */
   arrived(route: ModelRoute): void
-  /** Takes one retry out of the budget (20 % of the requests of the last 10 s, at least 3); false when there is none. */
+  /** Takes one retry out of the budget (20 % of the requests of the last 10 s, at least 10); false when there is none. */
   mayRetry(route: ModelRoute): boolean
   states(snapshot: Snapshot): readonly TargetState[]
 }

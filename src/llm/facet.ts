@@ -55,18 +55,25 @@ async function serve(parts: LlmParts, items: ItemMemory, request: LlmHttpRequest
   if (door === undefined) throw new GatewayError('method_not_found', `there is no ${request.path}`)
   if (request.httpMethod !== 'POST') throw new GatewayError('method_not_allowed', `${request.path} takes POST`)
   const followed = items.follow(door, request)
-  await runCall(parts, followed.door, followed.http, responder)
-  followed.done()
+  const refused = await runCall(parts, followed.door, followed.http, responder)
+  if (refused === undefined) followed.done()
+  else refuse(request, responder, refused.error, refused.headers)
 }
 
 /** Answers with an error in the caller's dialect. */
-function refuse(request: LlmHttpRequest, responder: Responder, thrown: unknown): void {
+function refuse(
+  request: LlmHttpRequest,
+  responder: Responder,
+  thrown: unknown,
+  about: Readonly<Record<string, string>> = {},
+): void {
   if (responder.started) return
   const dialect = dialectOf(request.path, request.headers)
   const error = toDialectError(thrown, dialect.name)
   const retryAfter = thrown instanceof GatewayError ? thrown.retryAfterSeconds : undefined
   const headers = {
     ...headersOf(request),
+    ...about,
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
     ...(error.status === 405 ? { allow: doorOf(request.path) === undefined ? 'GET' : 'POST' } : {}),
   }

@@ -156,13 +156,13 @@ class Journey<Answer> implements Road {
     const paidFrom = this.#deps.budgetRules(this.#exchange, this.#decision)
     const estimate = this.#estimate(limits.length + paidFrom.length > 0)
     const admission = limiter.admit(limits, estimate.tokens)
+    if (this.#call.admitted !== undefined && limits.length > 0) this.#call.admitted(gaugesOf(limiter, limits))
     if (!admission.admitted) throw limited(admission.rule, admission.retryAfterSeconds)
     this.#admission = admission
-    if (this.#call.admitted !== undefined && limits.length > 0) this.#call.admitted(gaugesOf(limiter, limits))
     if (paidFrom.length === 0) return
     const { identity, session, at } = this.#exchange
     const reservation = budgets.reserve(paidFrom, { identity, session, at }, estimate.nanoUsd ?? 0)
-    if (!reservation.granted) throw exhausted(reservation.budget, reservation.retryAfterSeconds)
+    if (!reservation.granted) throw exhausted(reservation, this.#call.kind)
     this.#reserved = estimate.nanoUsd ?? 0
     this.#settle = (nanoUsd) => reservation.settle(nanoUsd)
   }
@@ -243,11 +243,16 @@ function limited(rule: LimitRule, retryAfterSeconds: number): GatewayError {
   })
 }
 
-function exhausted(budget: BudgetRule, retryAfterSeconds: number): GatewayError {
+function exhausted(
+  { budget, retryAfterSeconds }: { readonly budget: BudgetRule; readonly retryAfterSeconds: number },
+  kind: Entry['kind'],
+): GatewayError {
+  // What a model may answer at most is set aside, so a smaller bound may still fit.
+  const hint = kind === 'model' ? '; a smaller bound on the answer (max_tokens) may fit' : ''
   const dollars = (budget.nanoUsd / 1e9).toString()
   const whom = budget.by === 'catalog' ? `catalog "${budget.catalog}"` : `this ${budget.by} on catalog "${budget.catalog}"`
   const period = budget.per === 'total' ? 'in total' : `per ${budget.per}`
-  return new Failure('budget_exceeded', `the budget of ${whom}, ${dollars} USD ${period}, does not cover this call`, {
+  return new Failure('budget_exceeded', `the budget of ${whom}, ${dollars} USD ${period}, does not cover this call${hint}`, {
     retryAfterSeconds,
     details: { budget: budget.id },
   })

@@ -104,7 +104,8 @@ function catalogHandlers({
         'tollgate.circuit': circuit,
         'tollgate.reason': reason,
       }
-      if (circuit === 'closed') logger.info('target state', fields)
+      // A closed circuit may still have a clock: a limit, a bill, a credential.
+      if (circuit === 'closed' && !/ for \d+ s$/.test(reason)) logger.info('target state', fields)
       else logger.warn('target state', fields)
     },
     'budget-soft': ({ budget, spentNanoUsd, nanoUsd }) =>

@@ -166,4 +166,28 @@ describe('embeddings', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([400, null])
     expect(await answer.text()).toContain('offers no embeddings')
   })
+
+  it('a refusal by a limit says how full the counters are, and what the gateway took', async () => {
+    await using models = await startModelGateway({ catalog: { limits: { callsPerMinute: 1 } } })
+    const ask = () => models.post('/v1/chat/completions', { model: 'openai', messages: [{ role: 'user', content: 'hi' }] })
+    await ask()
+
+    const answer = await ask()
+
+    expect(answer.status).toBe(429)
+    expect(answer.headers.get('x-ratelimit-limit-requests')).toBe('1')
+    expect(answer.headers.get('x-ratelimit-remaining-requests')).toBe('0')
+    expect(Number(answer.headers.get('x-tollgate-overhead-ms'))).toBeGreaterThanOrEqual(0)
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+
+  it('a provider whose key is not there is left alone, named to the caller, and operators hear of it', async () => {
+    await using models = await startModelGateway({ env: { FAKE_KEY: '' } })
+
+    const answer = await models.post('/v1/chat/completions', { model: 'openai', messages: [{ role: 'user', content: 'hi' }] })
+
+    expect(answer.status).toBe(502)
+    expect(JSON.stringify(await answer.json())).toContain('provider \\"openai\\"')
+    expect(models.gateway.logs().some((line) => line['message'] === 'target state' && line['level'] === 'warn')).toBe(true)
+  })
 })

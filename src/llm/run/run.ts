@@ -8,7 +8,7 @@ import type { Failure, FailureKind } from '../middle.ts'
 import { createSignatureRecorder, keepsSignatures, type SignatureMemory } from '../signature.ts'
 import { type Attempt, type AttemptEnd, type AttemptOptions, type SinkHooks, startAttempt } from './attempt.ts'
 import { createPassSink } from './pass-sink.ts'
-import { type Prepared, prepare } from './prepare.ts'
+import { type Prepared, prepare, type Unfit } from './prepare.ts'
 import { factsOf, reportOutcome, type Turn, usageOfFailure, usageOfStream, usageOfWhole } from './settle.ts'
 import type { StreamEnd, StreamSink } from './sink.ts'
 import { createTranslateSink } from './translate-sink.ts'
@@ -71,6 +71,8 @@ class Run {
   readonly #road: Road
   readonly #trail: Step[]
   readonly #deadline: number
+  /** Of the last attempt. */
+  #upstreamMs = 0
   /** Targets that would only fail again. */
   readonly #spent = new Set<string>()
   #reader: WholeReader | undefined
@@ -99,7 +101,8 @@ class Run {
       if (failed !== undefined) this.#road.retried(failed.facts, failureCode(failed.failure.kind))
       failed = undefined
       const end = await turn.attempt.done
-      exchange.timings.upstreamMs += deps.monotonic() - turn.startedAt
+      this.#upstreamMs = deps.monotonic() - turn.startedAt
+      exchange.timings.upstreamMs += this.#upstreamMs
       if (end.kind !== 'failed') return await this.#finish(turn, end)
       failed = await this.#fail(turn, end.failure)
     }
@@ -131,9 +134,7 @@ class Run {
     const preparing = prepare({ deps, visit, target, guarded: this.#guard !== undefined })
     const prepared = preparing instanceof Promise ? await preparing : preparing
     if (prepared.kind === 'unfit') {
-      this.#unfit = prepared.error ?? this.#unfit
-      this.#spent.add(target.key)
-      this.#trail.push({ target: target.key, outcome: 'skipped', reason: prepared.reason })
+      this.#skip(target, outcome, prepared)
       return undefined
     }
     const startedAt = deps.monotonic()
@@ -160,6 +161,17 @@ class Run {
   /** Whether no other target of the plan could still answer. */
   #isOnly({ key }: ModelTarget): boolean {
     return this.#plan.targets.every((other) => other.key === key || this.#spent.has(other.key))
+  }
+
+  /** A credential that cannot be had is the target's fault and no request's: it is left alone for a while, and operators hear of it. */
+  #skip(target: ModelTarget, outcome: TargetAttempt, { error, reason }: Unfit): void {
+    this.#spent.add(target.key)
+    this.#trail.push({ target: target.key, outcome: 'skipped', reason })
+    this.#unfit = error ?? this.#unfit
+    if (error?.code !== 'upstream_auth') return
+    const failure: Failure = { kind: 'auth', message: reason }
+    outcome.failed(failure)
+    this.#unfit = failureError(target.provider, failure)
   }
 
   /** Not to be sent at all: an address that egress does not allow, for instance. */
@@ -215,9 +227,10 @@ class Run {
     const { sink } = turn.attempt
     const isComplete = end.end?.kind === 'complete'
     const usage = await usageOfStream(deps, this.#visit, turn, isComplete)
-    const facts = factsOf(deps, this.#visit, turn, {
+    const facts = factsOf(this.#visit, turn, {
       usage,
       bytes: this.#visit.delivery.bytes,
+      upstreamMs: this.#upstreamMs,
       reportedModel: sink?.reportedModel(),
       serviceTier: sink?.serviceTier(),
       routing,
@@ -235,7 +248,14 @@ class Run {
       signatures.remember(exchange.identity.key, whole.parts, turn.prepared.decodeContext.family)
     const usage = await usageOfWhole(deps, this.#visit, whole)
     const { reportedModel, serviceTier } = whole
-    const facts = factsOf(deps, this.#visit, turn, { usage, bytes: end.body.length, reportedModel, serviceTier, routing })
+    const facts = factsOf(this.#visit, turn, {
+      usage,
+      bytes: end.body.length,
+      upstreamMs: this.#upstreamMs,
+      reportedModel,
+      serviceTier,
+      routing,
+    })
     return { kind: 'whole', whole, facts }
   }
 
@@ -248,7 +268,7 @@ class Run {
     const status = failure.status === undefined ? '' : ` (${failure.status})`
     this.#trail.push({ target: target.key, outcome: 'failed', reason: `${failure.kind}${status}` })
     const usage = await usageOfFailure(deps, this.#visit, turn, failure)
-    return { target, failure, facts: factsOf(deps, this.#visit, turn, { usage, bytes: 0 }) }
+    return { target, failure, facts: factsOf(this.#visit, turn, { usage, bytes: 0, upstreamMs: this.#upstreamMs }) }
   }
 
   /** Whether another attempt may follow a failure. */
@@ -259,7 +279,7 @@ class Run {
     if (!RETRIABLE.has(failure.kind) || exchange.signal.aborted || deps.monotonic() >= this.#deadline) return false
     if (!others && (this.#spent.has(target.key) || !mayBeAskedAgain(failure))) return false
     if (!deps.router.mayRetry(route)) {
-      this.#trail.push({ target: target.key, outcome: 'stopped', reason: 'the retry budget of the route is used up' })
+      this.#trail.push({ target: route.id, outcome: 'stopped', reason: 'the retry budget of the route is used up' })
       return false
     }
     return true

@@ -78,6 +78,8 @@ export async function usageOfFailure(deps: LlmDeps, visit: ModelVisit, turn: Tur
 export interface TurnResult {
   readonly usage: Usage | undefined
   readonly bytes: number
+  /** Milliseconds from sending to the end of the answer, before anything was counted. */
+  readonly upstreamMs: number
   readonly reportedModel?: string | undefined
   readonly serviceTier?: string | undefined
   /** JSON of what routing considered; on the last attempt. */
@@ -85,7 +87,7 @@ export interface TurnResult {
 }
 
 /** Everything the ledger is told of an attempt. */
-export function factsOf(deps: LlmDeps, visit: ModelVisit, turn: Turn, result: TurnResult): AttemptFacts {
+export function factsOf(visit: ModelVisit, turn: Turn, result: TurnResult): AttemptFacts {
   const { target, attempt, prepared, startedAt } = turn
   const { firstContentMs } = attempt
   const { reportedModel, serviceTier } = result
@@ -99,7 +101,7 @@ export function factsOf(deps: LlmDeps, visit: ModelVisit, turn: Turn, result: Tu
     ...(serviceTier === undefined ? {} : { serviceTier }),
     stream: visit.request.stream,
     ...(firstContentMs === undefined ? {} : { firstTokenMs: startedAt - visit.exchange.startedAt + firstContentMs }),
-    upstreamMs: deps.monotonic() - startedAt,
+    upstreamMs: result.upstreamMs,
     bytes: result.bytes,
     ...(result.usage === undefined ? {} : { usage: result.usage }),
     dropped: prepared.request.dropped,
