@@ -220,8 +220,6 @@ export function segment(text: string): string {
 }
 
 function encode(text: string): string | undefined {
-  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-  if (text === '' || text === '.' || text === '..' || /[/\\\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed())
-    return undefined
+  if (text === '' || text === '.' || text === '..' || /[/\\\p{Cc}]/u.test(text) || !text.isWellFormed()) return undefined
   return encodeURIComponent(text)
 }
