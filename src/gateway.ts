@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Gateway } from './config/gateway.ts'
 import type { ConfigFiles } from './config/load.ts'
+import type { Report } from './core/events.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import { adminSide } from './gateway/admin-side.ts'
 import { type Callers, openCallers } from './gateway/callers.ts'
@@ -106,12 +107,8 @@ async function openParts(options: GatewayOptions, config: Gateway): Promise<Part
     urlOf: (id) => urlOf(late.files?.files(), id),
   })
   const { report } = observing
-  const { durability, spillBytes } = config.ledger
-  const ledger = await createLedger({ directory: state, durability, spillBytes, report, now: monotonic })
-  const limiter = createLimiter({ now: monotonic })
-  const budgets = createBudgets({ query: (query) => ledger.query(query), report, now: () => Date.now() })
+  const metering = await openMetering(state, config, report)
   const guards = openGuards(report)
-  const counter = createTokenCounter()
   const egress = createEgress({ allow: config.egress.allow })
   const callers = await openCallers({ folder, config, revocations: options.files.revocations, fetch: egress.fetch, report })
   const servers = openServers({
@@ -137,26 +134,25 @@ async function openParts(options: GatewayOptions, config: Gateway): Promise<Part
   const amend = (given: ConfigFiles): ConfigFiles => withLocalModels(given, local)
   await apply(amend(options.files))
   const files = openFiles(options.files, { env: options.env, servers, report, apply, amend })
-  await prepareBudgets(budgets, files)
+  await prepareBudgets(metering.budgets, files)
   const sealer = await openSealer(config.seal, state, secrets)
-  const before = {
-    options,
-    config,
-    secrets,
-    egress,
-    observing,
-    callers,
-    servers,
-    files,
-    ledger,
-    limiter,
-    budgets,
-    guards,
-    counter,
-    models,
-    life,
-  }
+  const before = { options, config, secrets, egress, observing, callers, servers, files, ...metering, guards, models, life }
   return Object.assign(late, before, openFacets(before, sealer))
+}
+
+/** What counts: entries, calls, money, tokens. */
+async function openMetering(
+  directory: string,
+  { ledger: { durability, spillBytes } }: Gateway,
+  report: Report,
+): Promise<Pick<Parts, 'ledger' | 'limiter' | 'budgets' | 'counter'>> {
+  const ledger = await createLedger({ directory, durability, spillBytes, report, now: monotonic })
+  return {
+    ledger,
+    limiter: createLimiter({ now: monotonic }),
+    budgets: createBudgets({ query: (query) => ledger.query(query), report, now: () => Date.now() }),
+    counter: createTokenCounter(),
+  }
 }
 
 /** Balances are read before anything is served, and whenever a reload brings a budget that is not known yet. */
@@ -209,7 +205,7 @@ async function closeParts({
   await servers.close(Math.min(config.bounds.drainMs, CLOSE_MS))
   callers.close()
   await models.close()
-  counter.close()
+  await counter.close()
   await ledger.close()
   await egress.close()
   await observing.close()

@@ -101,7 +101,7 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
 }
 
 function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): DoorDeps {
-  const { config, authenticator, facet, models, report } = deps
+  const { config, authenticator, report } = deps
   const rules = originRules({
     publicUrl,
     hosts: config.data.hosts,
@@ -128,6 +128,19 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
     draining: deps.draining,
     authenticate: (request, target) => access.authenticate(request, target.path),
     challenge: (target, error) => access.challenge(target.path, error),
+    ...facetDoors(deps),
+    app,
+    startTrace: (request) => startTrace(request.headers, undefined, sampleRatio),
+    newId: uuidv7,
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    report,
+  }
+}
+
+/** How requests reach the facets, and how early failures are told in their words. */
+function facetDoors({ facet, models }: DoorsDeps): Pick<DoorDeps, 'mcp' | 'llm' | 'errorBody'> {
+  return {
     mcp: ({ request, identity, body, exchangeId, trace, at, startedAt }, catalog, responder) =>
       facet.handle(
         {
@@ -163,12 +176,6 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
       const dialect = dialectOf(path, request.headers)
       return JSON.stringify(dialect.errorBody(toDialectError(error, dialect.name), exchangeId))
     },
-    app,
-    startTrace: (request) => startTrace(request.headers, undefined, sampleRatio),
-    newId: uuidv7,
-    now: () => Date.now(),
-    monotonic: () => performance.now(),
-    report,
   }
 }
 

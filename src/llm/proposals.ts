@@ -32,7 +32,7 @@ function isType(type: string): (item: JsonObject) => boolean {
 function textCall(call: JsonObject): { readonly lens: TextLens } {
   return lensOf(
     call,
-    (holder) => String(holder['arguments'] ?? ''),
+    (holder) => (typeof holder['arguments'] === 'string' ? holder['arguments'] : ''),
     (holder, text) => (holder['arguments'] = text),
   )
 }
@@ -52,7 +52,7 @@ function lensOf(
   write: (holder: Holder, text: string) => void,
 ): { readonly lens: TextLens } {
   // Parsed JSON of this exchange alone: nobody else holds it, so it may be changed in place.
-  const holder = call as Holder
+  const holder: Holder = call
   const name = typeof holder['name'] === 'string' ? holder['name'] : ''
   return {
     lens: {

@@ -74,20 +74,28 @@ export function entryOf(parts: EntryParts): Entry {
     region: attempt?.region ?? null,
     stream: attempt === undefined ? null : Number(attempt.stream),
     firstTokenMs: attempt?.firstTokenMs ?? null,
-    inputTokens: attempt?.usage?.input ?? null,
-    cacheReadTokens: attempt?.usage?.cacheRead ?? null,
-    cacheWrite5mTokens: attempt?.usage?.cacheWrite5m ?? null,
-    cacheWrite1hTokens: attempt?.usage?.cacheWrite1h ?? null,
-    inputAudioTokens: attempt?.usage?.inputAudio ?? null,
-    inputImageTokens: attempt?.usage?.inputImage ?? null,
-    outputTokens: attempt?.usage?.output ?? null,
-    reasoningTokens: attempt?.usage?.reasoning ?? null,
-    outputAudioTokens: attempt?.usage?.outputAudio ?? null,
-    usageSource: attempt?.usage?.source ?? null,
+    ...tokensOf(attempt?.usage),
     flags: flagsOf(attempt, cost),
     dropped: attempt === undefined || attempt.dropped.length === 0 ? null : attempt.dropped.join(','),
     routing: attempt?.routing ?? null,
     verdicts: verdictsOf(parts.verdicts),
+  }
+}
+
+type TokenColumns = Extract<keyof Entry, `${string}Tokens`> | 'usageSource'
+
+function tokensOf(usage: AttemptFacts['usage']): Pick<Entry, TokenColumns> {
+  return {
+    inputTokens: usage?.input ?? null,
+    cacheReadTokens: usage?.cacheRead ?? null,
+    cacheWrite5mTokens: usage?.cacheWrite5m ?? null,
+    cacheWrite1hTokens: usage?.cacheWrite1h ?? null,
+    inputAudioTokens: usage?.inputAudio ?? null,
+    inputImageTokens: usage?.inputImage ?? null,
+    outputTokens: usage?.output ?? null,
+    reasoningTokens: usage?.reasoning ?? null,
+    outputAudioTokens: usage?.outputAudio ?? null,
+    usageSource: usage?.source ?? null,
   }
 }
 

@@ -74,7 +74,7 @@ class Journey<Answer> implements Road {
   /** Nano-dollars set aside in budgets. */
   #reserved = 0
   #stream: GuardStream | undefined
-  #verdicts: Verdict[] = []
+  readonly #verdicts: Verdict[] = []
 
   constructor(deps: GovernDeps, exchange: Exchange, call: FacetCall<Answer>) {
     this.#deps = deps

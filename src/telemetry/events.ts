@@ -25,7 +25,12 @@ const MAX_ENDED = 10_000
 
 /** The one place where events become log lines and metrics. Never throws: what cannot be reported is counted. */
 export function createReport(deps: ReportDeps): Report {
-  const handlers: Handlers = { ...exchangeHandlers(deps), ...catalogHandlers(deps), ...troubleHandlers(deps) }
+  const handlers: Handlers = {
+    ...exchangeHandlers(deps),
+    ...catalogHandlers(deps),
+    ...modelHandlers(deps),
+    ...troubleHandlers(deps),
+  }
   return (event) => {
     try {
       // Each handler takes the events of its own type.
@@ -74,15 +79,7 @@ function catalogHandlers({
   metrics,
 }: ReportDeps): Pick<
   Handlers,
-  | 'config-reloaded'
-  | 'config-rejected'
-  | 'restart-needed'
-  | 'server-state'
-  | 'target-state'
-  | 'budget-soft'
-  | 'guard-inert'
-  | 'definition-dropped'
-  | 'definition-changed'
+  'config-reloaded' | 'config-rejected' | 'restart-needed' | 'server-state' | 'definition-dropped' | 'definition-changed'
 > {
   return {
     'config-reloaded': ({ generation, revision }) =>
@@ -97,24 +94,6 @@ function catalogHandlers({
     },
     'restart-needed': ({ settings }) =>
       logger.warn('settings changed that need a restart; the rest is in use', { 'tollgate.settings': settings.join(', ') }),
-    'target-state': ({ target, provider, circuit, reason }) => {
-      const fields = {
-        'tollgate.target': target,
-        'gen_ai.provider.name': provider,
-        'tollgate.circuit': circuit,
-        'tollgate.reason': reason,
-      }
-      // A closed circuit may still have a clock: a limit, a bill, a credential.
-      if (circuit === 'closed' && !/ for \d+ s$/.test(reason)) logger.info('target state', fields)
-      else logger.warn('target state', fields)
-    },
-    'budget-soft': ({ budget, spentNanoUsd, nanoUsd }) =>
-      logger.warn('a budget is nearly spent', {
-        'tollgate.budget': budget,
-        'tollgate.spent_nano_usd': spentNanoUsd,
-        'tollgate.nano_usd': nanoUsd,
-      }),
-    'guard-inert': ({ findings }) => logger.error('a guard does not act', { 'tollgate.findings': findings.join('; ') }),
     'server-state': ({ server, state, circuit, reason }) => {
       const fields = {
         'tollgate.server': server,
@@ -140,6 +119,29 @@ function catalogHandlers({
       const digests = { 'tollgate.digest_before': before, 'tollgate.digest_after': after }
       logger.warn('definition changed', { 'tollgate.server': server, 'tollgate.kind': kind, 'tollgate.name': name, ...digests })
     },
+  }
+}
+
+function modelHandlers({ logger }: ReportDeps): Pick<Handlers, 'target-state' | 'budget-soft' | 'guard-inert'> {
+  return {
+    'target-state': ({ target, provider, circuit, reason }) => {
+      const fields = {
+        'tollgate.target': target,
+        'gen_ai.provider.name': provider,
+        'tollgate.circuit': circuit,
+        'tollgate.reason': reason,
+      }
+      // A closed circuit may still have a clock: a limit, a bill, a credential.
+      if (circuit === 'closed' && !/ for \d+ s$/.test(reason)) logger.info('target state', fields)
+      else logger.warn('target state', fields)
+    },
+    'budget-soft': ({ budget, spentNanoUsd, nanoUsd }) =>
+      logger.warn('a budget is nearly spent', {
+        'tollgate.budget': budget,
+        'tollgate.spent_nano_usd': spentNanoUsd,
+        'tollgate.nano_usd': nanoUsd,
+      }),
+    'guard-inert': ({ findings }) => logger.error('a guard does not act', { 'tollgate.findings': findings.join('; ') }),
   }
 }
 
