@@ -111,7 +111,7 @@ function servedBy({ provider, model, region, server }: Entry): string | null {
 }
 
 function statusOf({ status, error, attempt }: Entry): string {
-  return `${status}${error === null ? '' : ` ${error}`}${attempt === 1 ? '' : `, attempt ${attempt}`}`
+  return `${status}${error === null || error === status ? '' : ` ${error}`}${attempt === 1 ? '' : `, attempt ${attempt}`}`
 }
 
 type CountField =

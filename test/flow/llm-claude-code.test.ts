@@ -1,11 +1,9 @@
 // The protocol Claude Code speaks to a gateway: a base URL without /v1, a bearer token, headers and unknown members that pass unchanged,
 // discovery of models, counting of tokens.
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import Anthropic from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startModelGateway, type ModelGateway } from '../support/model-gateway.ts'
+import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
 
 const BETAS = 'claude-code-20250219,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14'
 /** What the program sends beside the dialect: attribution and its own traces. Made up as it may be, none of it is the provider's. */
@@ -25,7 +23,9 @@ let models: ModelGateway
 let raw: RawProvider
 
 beforeAll(async () => {
-  raw = await startRawProvider()
+  raw = await startRawProvider((path, isStream) =>
+    path.includes('count_tokens') ? '{"input_tokens":42}' : isStream ? STREAM : ANSWER,
+  )
   models = await startModelGateway({
     file: {
       providers: { raw: { type: 'anthropic', baseUrl: `${raw.url}/v1`, key: 'env:FAKE_KEY' } },
@@ -192,42 +192,3 @@ const STREAM = [
 ]
   .map((frame) => `${frame}\n\n`)
   .join('')
-
-interface SeenRaw {
-  readonly path: string | undefined
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: string
-}
-
-interface RawProvider extends AsyncDisposable {
-  readonly url: string
-  readonly seen: SeenRaw[]
-}
-
-/** A provider that keeps the bytes it was sent and answers with bytes of its own. */
-async function startRawProvider(): Promise<RawProvider> {
-  const seen: SeenRaw[] = []
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const body = Buffer.concat(chunks).toString()
-      seen.push({ path: request.url, headers: request.headers, body })
-      const isStream = body.includes('"stream":true')
-      response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' })
-      response.end(request.url?.includes('count_tokens') === true ? '{"input_tokens":42}' : isStream ? STREAM : ANSWER)
-    })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // node:net: what a TCP server has
-  return {
-    url: `http://127.0.0.1:${port}`,
-    seen,
-    async [Symbol.asyncDispose]() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
-  }
-}

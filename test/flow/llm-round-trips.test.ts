@@ -1,11 +1,9 @@
 // Every dialect in, every provider out, through the real gateway: what was said, called and counted arrives, streamed as well as whole, and
 // whole conversations reach the provider. In the same dialect the bytes do.
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startModelGateway, type ModelGateway } from '../support/model-gateway.ts'
+import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
 
 const PROVIDERS = ['openai', 'azure', 'compatible', 'anthropic', 'gemini', 'vertex', 'bedrock', 'claude-on-bedrock'] as const
 const DIALECTS = ['chat', 'responses', 'messages'] as const
@@ -19,7 +17,7 @@ let raw: RawProvider
 let bytes: ModelGateway
 
 beforeAll(async () => {
-  raw = await startRawProvider()
+  raw = await startRawProvider((path, isStream) => (isStream ? RAW_STREAM : path === '/v1/responses' ? RAW_RESPONSE : RAW_CHAT))
   const baseUrl = `${raw.url}/v1`
   bytes = await startModelGateway({
     file: {
@@ -474,42 +472,4 @@ const CONVERSATION: Readonly<Record<Dialect, (model: string) => object>> = {
   }),
 }
 
-interface SeenRaw {
-  readonly path: string | undefined
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: string
-}
-
-interface RawProvider extends AsyncDisposable {
-  readonly url: string
-  readonly seen: SeenRaw[]
-}
-
-/** A provider that keeps the bytes it was sent and answers with bytes of its own. */
-async function startRawProvider(): Promise<RawProvider> {
-  const seen: SeenRaw[] = []
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const body = Buffer.concat(chunks).toString()
-      seen.push({ path: request.url, headers: request.headers, body })
-      const isStream = body.includes('"stream":true')
-      const stream = [...RAW_CHUNKS, RAW_USAGE, 'data: [DONE]'].map((frame) => `${frame}\n\n`).join('')
-      response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' })
-      response.end(isStream ? stream : request.url === '/v1/responses' ? RAW_RESPONSE : RAW_CHAT)
-    })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // node:net: what a TCP server has
-  return {
-    url: `http://127.0.0.1:${port}`,
-    seen,
-    async [Symbol.asyncDispose]() {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
-  }
-}
+const RAW_STREAM = [...RAW_CHUNKS, RAW_USAGE, 'data: [DONE]'].map((frame) => `${frame}\n\n`).join('')
