@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Json } from '../../src/core/json.ts'
+import { partsOf, type Desk, type Wire } from './hostile-step.ts'
+
+/** Standard input and output: the child is a pipe to this process, where the script runs. */
+export async function startHostileStdio(desk: Desk): Promise<Wire> {
+  const children = new Set<Socket>()
+  const server = createServer({ noDelay: true }, (child) => {
+    children.add(child)
+    child.on('error', () => undefined)
+    child.on('close', () => children.delete(child))
+    createInterface({ input: child }).on('line', (line) => take(desk, child, line))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // node:net: what a TCP server has
+  return {
+    file: { type: 'stdio', command: 'node', args: [join(import.meta.dirname, 'hostile-child.ts'), String(port)] },
+    push: async (message) => void (await Promise.all([...children].map((child) => writeLine(child, JSON.stringify(message))))),
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const child of children) child.destroy()
+      await closed
+    },
+  }
+}
+
+function take(desk: Desk, child: Socket, line: string): void {
+  const parts = partsOf(JSON.parse(line) as Json) // what JSON.parse gives
+  const gone = new AbortController()
+  child.on('close', () => gone.abort())
+  const id = parts.id ?? null
+  desk.take({
+    ...parts,
+    headers: {},
+    gone: gone.signal,
+    result: (result) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, result })),
+    error: (code, message) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } })),
+    send: (message) => writeLine(child, JSON.stringify(message)),
+    body: (bytes) => void writeSome(child, bytes),
+    raw: (bytes) => writeSome(child, bytes),
+    hangUp: () => void child.destroy(),
+  })
+}
+
+function writeLine(child: Socket, text: string): Promise<void> {
+  return writeSome(child, `${text}\n`)
+}
+
+async function writeSome(child: Socket, bytes: string | Buffer): Promise<void> {
+  if (child.destroyed || child.write(bytes)) return
+  await Promise.race([once(child, 'drain'), once(child, 'close')])
+}
