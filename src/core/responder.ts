@@ -23,7 +23,7 @@ export interface ByteStream {
   readonly closed: boolean
 }
 
-/** What a facet may do with the answer of one HTTP request. Implemented by edge/respond.ts, the only writer of responses. */
+/** What a facet may do with the answer of one HTTP request. Names of headers are lower case. Implemented by edge/respond.ts, the only writer of responses. */
 export interface Responder {
   /** One complete answer. */
   send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void

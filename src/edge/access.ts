@@ -13,6 +13,8 @@ export interface AccessDeps {
     resource: string,
     options: { knownOnly: boolean },
   ): Promise<Identity>
+  /** Whether the credential that gave this identity would be accepted again now, for the same endpoint. */
+  holds(identity: Identity): boolean
   readonly failedSignIns: FailedSignIns
   /** Issuers named in protected resource metadata, and the scopes basic use needs. */
   issuers(): readonly string[]
@@ -21,10 +23,21 @@ export interface AccessDeps {
 
 /** How the doors learn who calls and how they turn callers away. */
 export interface Access {
+  /** The caller, when this connection just presented the same credential at the same path; else `authenticate` finds out. */
+  recall(request: IncomingMessage, path: string): Identity | undefined
   authenticate(request: IncomingMessage, path: string): Promise<Identity>
   /** Headers of a 401 or 403 of an endpoint; nothing for other errors. */
   challenge(path: string, error: GatewayError): Record<string, string>
   resourceMetadata(endpoint: string): unknown
+}
+
+/** What a connection presented last. */
+interface LastVisit {
+  readonly path: string
+  readonly authorization: string | undefined
+  readonly xApiKey: string | string[] | undefined
+  readonly apiKey: string | string[] | undefined
+  readonly identity: Identity
 }
 
 const ENDPOINT = /^\/mcp(?:\/([a-z0-9][a-z0-9_-]{0,31}))?$/
@@ -55,13 +68,23 @@ function modelCredential(headers: IncomingHttpHeaders): Presented {
 
 /** Builds the access rules of the data listener: RFC 6750 challenges, RFC 9728 metadata per MCP endpoint. */
 export function createAccess(deps: AccessDeps): Access {
+  const visits = new WeakMap<object, LastVisit>()
   return {
+    recall({ socket, headers }, path) {
+      const last = visits.get(socket)
+      if (last === undefined || last.path !== path || last.authorization !== headers.authorization) return undefined
+      if (last.xApiKey !== headers['x-api-key'] || last.apiKey !== headers['api-key']) return undefined
+      return deps.holds(last.identity) ? last.identity : undefined
+    },
     async authenticate(request, path) {
       const presented = path.startsWith('/v1/') ? modelCredential(request.headers) : credential(request.headers)
       const address = request.socket.remoteAddress ?? ''
       const resource = `${deps.publicUrl}${ENDPOINT.test(path) ? path : '/mcp'}`
       try {
-        return await deps.authenticate(presented, resource, { knownOnly: deps.failedSignIns.isBlocked(address) })
+        const identity = await deps.authenticate(presented, resource, { knownOnly: deps.failedSignIns.isBlocked(address) })
+        const { authorization, 'x-api-key': xApiKey, 'api-key': apiKey } = request.headers
+        visits.set(request.socket, { path, authorization, xApiKey, apiKey, identity })
+        return identity
       } catch (error) {
         if (error instanceof GatewayError && error.details?.['reason'] === 'bad_signature') deps.failedSignIns.failed(address)
         throw error

@@ -8,10 +8,21 @@ export interface RespondOptions {
   /** Unread bytes after which a stream is ended. */
   readonly bufferBytes: number
   readonly keepAliveMs: number
+  readonly watch: AnswerWatch
+}
+
+/** Who hears how an answer goes. */
+export interface AnswerWatch {
   /** Called once with the status when the head is written. */
-  onHead(status: number): void
+  headWritten(status: number): void
   /** Called when the answer turns into a stream that only waits for news. */
-  onIdle(): void
+  idle(): void
+}
+
+/** A responder as its maker has it. */
+export interface OpenResponder extends Responder {
+  /** To be called once the connection or the answer is over. */
+  closed(): void
 }
 
 const EVENT_STREAM_HEADERS = {
@@ -21,14 +32,14 @@ const EVENT_STREAM_HEADERS = {
 }
 
 /** The only writer of responses: one complete answer or one event stream, and nothing after its end. */
-export function createResponder(response: ServerResponse, options: RespondOptions): Responder {
+export function createResponder(response: ServerResponse, options: RespondOptions): OpenResponder {
   return new HttpResponder(response, options)
 }
 
 // Classes, because these are made for every request: a getter in an object literal gives each object a hidden class of its own, which lives,
 // with all that the getter closes over, until the next full collection.
 
-class HttpResponder implements Responder {
+class HttpResponder implements OpenResponder {
   readonly #response: ServerResponse
   readonly #options: RespondOptions
   #started = false
@@ -38,10 +49,11 @@ class HttpResponder implements Responder {
   constructor(response: ServerResponse, options: RespondOptions) {
     this.#response = response
     this.#options = options
-    response.on('close', () => {
-      if (!response.writableFinished) this.#hangUp?.abort()
-    })
-    response.on('error', () => this.#hangUp?.abort())
+    response.on('error', ignore)
+  }
+
+  closed(): void {
+    if (!this.#response.writableFinished) this.#hangUp?.abort()
   }
 
   get started(): boolean {
@@ -63,26 +75,22 @@ class HttpResponder implements Responder {
   }
 
   stream(headers: Readonly<Record<string, string>>, { idle = false }: { readonly idle?: boolean } = {}): EventStream {
-    if (idle) this.#options.onIdle()
-    const open = this.#begin(200, addLowerCase({ ...EVENT_STREAM_HEADERS }, headers))
+    if (idle) this.#options.watch.idle()
+    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...headers })
     if (open) this.#response.flushHeaders()
     return new HttpEventStream(this.#response, this.#options, open)
   }
 
   bytes(headers: Readonly<Record<string, string>>): ByteStream {
-    const open = this.#begin(200, addLowerCase({ ...EVENT_STREAM_HEADERS }, headers))
+    const open = this.#begin(200, { ...EVENT_STREAM_HEADERS, ...headers })
     return new HttpByteStream(this.#response, open)
   }
 
   #begin(status: number, headers: Readonly<Record<string, string>>, length?: string): boolean {
     if (this.#started || this.#response.destroyed) return false
     this.#started = true
-    this.#options.onHead(status)
-    const all: Record<string, string> = {}
-    for (const name in this.#options.headers) all[name] = this.#options.headers[name] ?? ''
-    addLowerCase(all, headers)
-    if (length !== undefined) all['content-length'] = length
-    this.#response.writeHead(status, all)
+    this.#options.watch.headWritten(status)
+    this.#response.writeHead(status, merged(this.#options.headers, headers, length))
     return true
   }
 }
@@ -187,8 +195,18 @@ class HttpEventStream implements EventStream {
   }
 }
 
-/** One spelling per name, so that a facet's header replaces ours instead of standing beside it. */
-function addLowerCase(all: Record<string, string>, headers: Readonly<Record<string, string>>): Record<string, string> {
-  for (const name in headers) all[name.toLowerCase()] = headers[name] ?? ''
-  return all
+/** A flat list of names and values, which costs less than an object made anew for each answer. A facet's header replaces the door's. */
+function merged(
+  own: Readonly<Record<string, string>>,
+  facets: Readonly<Record<string, string>>,
+  length: string | undefined,
+): string[] {
+  const list: string[] = []
+  for (const name in own) if (facets[name] === undefined) list.push(name, own[name] ?? '')
+  for (const name in facets) list.push(name, facets[name] ?? '')
+  if (length !== undefined) list.push('content-length', length)
+  return list
 }
+
+/** The close that follows says all there is to say. */
+function ignore(): void {}

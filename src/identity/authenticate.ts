@@ -46,6 +46,8 @@ export type IssuerStatus = KeyStatus & { readonly issuer: string }
 export interface Authenticator {
   /** `resource` is the URL of the endpoint called; tokens without a configured audience must name it. */
   authenticate(presented: Presented, resource: string, options?: AuthenticateOptions): Promise<Identity>
+  /** Whether the credential that gave this identity would be accepted again now, for the same endpoint. False also when that takes a closer look. */
+  holds(identity: Identity): boolean
   /** Whether an identity given earlier would now be refused for good: denied, its key withdrawn, its issuer gone. Expiry of a token does not count. */
   isRevoked(identity: Identity): boolean
   /** Called whenever `isRevoked` may have changed its answer. Returns how to stop listening. */
@@ -69,6 +71,8 @@ interface State {
   readonly denyList: DenyList
   readonly anonymous: Identity | undefined
   readonly verified: LRUCache<string, VerifiedToken>
+  /** The token behind an identity that was given out. */
+  readonly tokens: WeakMap<Identity, VerifiedToken>
   readonly verifying: Map<string, Promise<VerifiedToken>>
 }
 
@@ -88,6 +92,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         throw reportDenial(error, { deps, resource, trail })
       }
     },
+    holds: (identity) => holds(identity, state, deps.now()),
     isRevoked: (identity) => isRevoked(identity, state, deps.keys),
     onRevoked(listener) {
       listeners.add(listener)
@@ -161,6 +166,7 @@ async function verifiedToken(text: string, attempt: Attempt): Promise<VerifiedTo
   try {
     const verified = await verifying
     state.verified.set(cacheKey, verified)
+    state.tokens.set(verified.identity, verified)
     return verified
   } finally {
     state.verifying.delete(cacheKey)
@@ -188,8 +194,17 @@ function createState(config: IdentityConfig, revocations: Revocations, deps: Aut
     denyList: createDenyList(revocations),
     anonymous: anonymousIdentity(config),
     verified: new LRUCache({ max: config.cache.entries }),
+    tokens: new WeakMap(),
     verifying: new Map(),
   }
+}
+
+/** Tokens verified under another configuration are unknown here: they are verified again. */
+function holds(identity: Identity, state: State, now: number): boolean {
+  if (state.denyList.has(identity)) return false
+  if (identity === state.anonymous) return true
+  const token = state.tokens.get(identity)
+  return token !== undefined && now <= token.expiresAt && token.issuer.keys.holds(token.key)
 }
 
 function isRevoked(identity: Identity, state: State, keys: ApiKeyStore): boolean {

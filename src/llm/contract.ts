@@ -25,7 +25,7 @@ export interface LlmHttpRequest {
   readonly receivedAt: number
   /** Monotonic milliseconds. */
   readonly startedAt: number
-  readonly body?: Buffer
+  readonly body: Buffer | undefined
 }
 
 /** The facet: answers the model doors. */

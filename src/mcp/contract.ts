@@ -17,10 +17,10 @@ export interface McpRequest {
   /** As node:http gives them; the edge has refused duplicates of names that matter. */
   readonly headers: IncomingHttpHeaders
   /** Bounded by the edge; absent for GET and DELETE. */
-  readonly body?: Buffer
+  readonly body: Buffer | undefined
   readonly identity: Identity
   /** Named by the path (`/mcp/<catalog>`); absent: every catalog of the caller. */
-  readonly catalog?: string
+  readonly catalog: string | undefined
   readonly exchangeId: string
   /** From the HTTP headers; `_meta` is looked at here. */
   readonly trace: TraceContext

@@ -84,7 +84,7 @@ export function toWireError(thrown: unknown, era: Era, stage: Stage, exchangeId:
   const code = isUnknownResource(failure) && era === 'legacy' ? LEGACY_UNKNOWN_RESOURCE : jsonRpcCode
   return {
     status: stage === 'envelope' ? status.envelope : status[era],
-    headers: wait === undefined ? {} : { 'Retry-After': String(wait) },
+    headers: wait === undefined ? {} : { 'retry-after': String(wait) },
     error: { code, message: failure.message, ...(data === undefined ? {} : { data }) },
   }
 }

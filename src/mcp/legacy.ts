@@ -53,7 +53,7 @@ export function serveInitialize(
     clientInfo: shortInfo(clientInfo),
   })
   const result = initializeResult({ snapshot, view, protocolVersion }, parts.serverInfo)
-  responder.send(200, { ...JSON_HEADERS, 'Mcp-Session-Id': session.id }, resultBody(message.idText, result))
+  responder.send(200, { ...JSON_HEADERS, 'mcp-session-id': session.id }, resultBody(message.idText, result))
 }
 
 /** The session id holds these, and it must fit into a header. */

@@ -25,13 +25,13 @@ export interface OutletOptions {
 
 /** Headers of an event stream, so that no proxy on the way holds it back. */
 export const STREAM_HEADERS = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache',
-  'X-Accel-Buffering': 'no',
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
 } as const
 
 /** Headers of a JSON answer. */
-export const JSON_HEADERS = { 'Content-Type': 'application/json' } as const
+export const JSON_HEADERS = { 'content-type': 'application/json' } as const
 
 /** An outlet of the stateless revision: JSON, unless something has to be said before the answer or the answer is late. */
 export function createModernOutlet(responder: Responder, options: OutletOptions): Outlet {

@@ -45,9 +45,9 @@ async function handle(
   const request: McpRequest = {
     httpMethod,
     headers: incoming.headers,
-    ...(httpMethod === 'POST' ? { body: await buffer(incoming) } : {}),
+    body: httpMethod === 'POST' ? await buffer(incoming) : undefined,
     identity,
-    ...(catalog === undefined ? {} : { catalog }),
+    catalog,
     exchangeId,
     trace: { traceId: exchangeId.replaceAll('-', ''), spanId: '00f067aa0ba902b7', sampled: false },
     receivedAt: now,

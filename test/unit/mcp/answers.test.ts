@@ -119,7 +119,7 @@ describe('errors', () => {
   test('a limit says when to come back, in the header and in the data', () => {
     const wire = toWireError(new GatewayError('rate_limited', 'slow down', { retryAfterSeconds: 7 }), 'modern', 'answer', 'e')
 
-    expect(wire.headers).toEqual({ 'Retry-After': '7' })
+    expect(wire.headers).toEqual({ 'retry-after': '7' })
     expect(wire.error.data).toEqual({ reason: 'rate_limited', retryAfterSeconds: 7 })
   })
 
