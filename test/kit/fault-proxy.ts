@@ -116,23 +116,19 @@ function track(state: State, socket: Socket): void {
   socket.on('close', () => state.sockets.delete(socket))
 }
 
-/** Carries one direction; `answered` is given for the direction of answers, whose bytes are counted. */
-async function pump(state: State, from: Socket, to: Socket, answered?: number): Promise<void> {
-  let passed = answered
+/** One direction of one connection. `passed` is counted for the direction of answers alone. */
+interface Direction {
+  readonly state: State
+  readonly from: Socket
+  readonly to: Socket
+  passed: number | undefined
+}
+
+/** Carries one direction; `passed` is given for the direction of answers, whose bytes are counted. */
+async function pump(state: State, from: Socket, to: Socket, passed?: number): Promise<void> {
+  const direction: Direction = { state, from, to, passed }
   try {
-    for await (const chunk of from as AsyncIterable<Buffer>) {
-      for (let at = 0; at < chunk.length;) {
-        await thaw(state)
-        const piece = chunk.subarray(at, at + (state.faults.sliceBytes ?? chunk.length))
-        at += piece.length
-        if (state.faults.swallow === true) continue
-        await hold(state, piece.length)
-        const left = passed === undefined ? piece.length : (state.faults.cutAtByte ?? Infinity) - passed
-        if (left <= piece.length && passed !== undefined) return await cut(state, to, from, piece.subarray(0, Math.max(0, left)))
-        await put(to, piece)
-        if (passed !== undefined) passed += piece.length
-      }
-    }
+    for await (const chunk of from as AsyncIterable<Buffer>) if (await carry(direction, chunk)) return
     await thaw(state)
     if ((state.faults.slowCloseMs ?? 0) > 0) await wait(state.faults.slowCloseMs, undefined, { signal: state.stop.signal })
     if (state.faults.swallow !== true) to.end()
@@ -140,6 +136,26 @@ async function pump(state: State, from: Socket, to: Socket, answered?: number): 
     // One side was reset: so is the other, and that is all there is to tell.
     if (!to.destroyed) to.resetAndDestroy()
   }
+}
+
+/** Carries one chunk piece by piece; answers whether the connection was cut. */
+async function carry(direction: Direction, chunk: Buffer): Promise<boolean> {
+  const { state, to } = direction
+  for (let at = 0; at < chunk.length;) {
+    await thaw(state)
+    const piece = chunk.subarray(at, at + (state.faults.sliceBytes ?? chunk.length))
+    at += piece.length
+    if (state.faults.swallow === true) continue
+    await hold(state, piece.length)
+    const left = direction.passed === undefined ? Infinity : (state.faults.cutAtByte ?? Infinity) - direction.passed
+    if (left <= piece.length) {
+      await cut(direction, piece.subarray(0, Math.max(0, left)))
+      return true
+    }
+    await put(to, piece)
+    if (direction.passed !== undefined) direction.passed += piece.length
+  }
+  return false
 }
 
 async function thaw(state: State): Promise<void> {
@@ -152,7 +168,7 @@ async function hold(state: State, bytes: number): Promise<void> {
   if (ms > 0) await wait(ms, undefined, { signal: state.stop.signal })
 }
 
-async function cut(state: State, to: Socket, from: Socket, last: Buffer): Promise<void> {
+async function cut({ state, from, to }: Direction, last: Buffer): Promise<void> {
   await put(to, last)
   from.destroy()
   if (state.faults.cut === 'close') to.destroySoon()

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Json, JsonObject } from '../../src/core/json.ts'
 import { eventOf, partsOf, type Desk, type Step, type Wire } from './hostile-step.ts'
+import { writeThrough } from './write-through.ts'
 
 const SESSION = 'hostile-session'
 
@@ -21,7 +22,7 @@ export async function startHostileHttp(desk: Desk): Promise<Wire> {
   const { port } = server.address() as AddressInfo // node:net: what a TCP server has
   return {
     file: { type: 'http', url: `http://127.0.0.1:${port}/mcp` },
-    push: async (message) => void (await Promise.all([...streams].map((stream) => write(stream, eventOf(message))))),
+    push: async (message) => void (await Promise.all([...streams].map((stream) => writeThrough(stream, eventOf(message))))),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close')
       server.close()
@@ -37,12 +38,6 @@ export async function readBody(request: IncomingMessage): Promise<Json> {
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
   const text = Buffer.concat(chunks).toString('utf8')
   return text === '' ? {} : (JSON.parse(text) as Json) // what JSON.parse gives
-}
-
-/** Writes, and waits until the other side took it or went. */
-export async function write(stream: ServerResponse, bytes: string | Buffer): Promise<void> {
-  if (stream.destroyed || stream.write(bytes)) return
-  await Promise.race([once(stream, 'drain'), once(stream, 'close')])
 }
 
 function openStream(streams: Set<ServerResponse>, response: ServerResponse): void {
@@ -87,17 +82,10 @@ function stepOf({ request, response, body, streams }: Asked): Step {
     error: (code, message) => answer({ jsonrpc: '2.0', id: parts.id ?? null, error: { code, message } }),
     async send(message) {
       startEvents(response)
-      await write(response, eventOf(message))
+      await writeThrough(response, eventOf(message))
     },
     body: (bytes, contentType = 'application/json') => void response.writeHead(200, { 'content-type': contentType }).end(bytes),
-    raw: (bytes) => writeRaw(response, bytes),
+    raw: (bytes) => writeThrough(response.socket ?? response, bytes),
     hangUp: () => void response.socket?.destroy(),
   }
-}
-
-/** Past the HTTP writer, straight into its socket. */
-async function writeRaw(response: ServerResponse, bytes: string | Buffer): Promise<void> {
-  const { socket } = response
-  if (socket === null || socket.destroyed || socket.write(bytes)) return
-  await Promise.race([once(socket, 'drain'), once(socket, 'close')])
 }

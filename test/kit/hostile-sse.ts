@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { readBody, write } from './hostile-http.ts'
+import { readBody } from './hostile-http.ts'
 import { eventOf, partsOf, type Desk, type Wire } from './hostile-step.ts'
+import { writeThrough } from './write-through.ts'
 
 /** The transport of 2024: one stream of events from the server, messages posted beside it. */
 export async function startHostileSse(desk: Desk): Promise<Wire> {
@@ -20,7 +21,7 @@ export async function startHostileSse(desk: Desk): Promise<Wire> {
   const { port } = server.address() as AddressInfo // node:net: what a TCP server has
   return {
     file: { type: 'sse', url: `http://127.0.0.1:${port}/sse` },
-    push: async (message) => void (await Promise.all([...streams].map((stream) => write(stream, eventOf(message))))),
+    push: async (message) => void (await Promise.all([...streams].map((stream) => writeThrough(stream, eventOf(message))))),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close')
       server.close()
@@ -46,11 +47,11 @@ async function take(
     ...parts,
     headers: request.headers,
     gone: gone.signal,
-    result: (result) => void write(stream, eventOf({ jsonrpc: '2.0', id, result })),
-    error: (code, message) => void write(stream, eventOf({ jsonrpc: '2.0', id, error: { code, message } })),
-    send: (message) => write(stream, eventOf(message)),
-    body: (bytes) => void write(stream, bytes),
-    raw: (bytes) => write(stream, bytes),
+    result: (result) => void writeThrough(stream, eventOf({ jsonrpc: '2.0', id, result })),
+    error: (code, message) => void writeThrough(stream, eventOf({ jsonrpc: '2.0', id, error: { code, message } })),
+    send: (message) => writeThrough(stream, eventOf(message)),
+    body: (bytes) => void writeThrough(stream, bytes),
+    raw: (bytes) => writeThrough(stream, bytes),
     hangUp: () => void stream.socket?.destroy(),
   })
 }

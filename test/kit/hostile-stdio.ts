@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Json } from '../../src/core/json.ts'
 import { partsOf, type Desk, type Wire } from './hostile-step.ts'
+import { writeThrough } from './write-through.ts'
 
 /** Standard input and output: the child is a pipe to this process, where the script runs. */
 export async function startHostileStdio(desk: Desk): Promise<Wire> {
@@ -41,17 +42,12 @@ function take(desk: Desk, child: Socket, line: string): void {
     result: (result) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, result })),
     error: (code, message) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } })),
     send: (message) => writeLine(child, JSON.stringify(message)),
-    body: (bytes) => void writeSome(child, bytes),
-    raw: (bytes) => writeSome(child, bytes),
+    body: (bytes) => void writeThrough(child, bytes),
+    raw: (bytes) => writeThrough(child, bytes),
     hangUp: () => void child.destroy(),
   })
 }
 
 function writeLine(child: Socket, text: string): Promise<void> {
-  return writeSome(child, `${text}\n`)
-}
-
-async function writeSome(child: Socket, bytes: string | Buffer): Promise<void> {
-  if (child.destroyed || child.write(bytes)) return
-  await Promise.race([once(child, 'drain'), once(child, 'close')])
+  return writeThrough(child, `${text}\n`)
 }

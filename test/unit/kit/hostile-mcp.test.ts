@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { GatewayError } from '../../../src/core/errors.ts'
 import type { Connection, UpstreamStep } from '../../../src/mcp/upstream/contract.ts'
 import { connectStdio } from '../../../src/mcp/upstream/stdio-connection.ts'
 import { createChildGuard } from '../../../src/mcp/upstream/child-guard.ts'
@@ -48,7 +49,7 @@ const act = ({ upstream }: TestUpstream): Promise<UpstreamStep> =>
 const outcome = (connected: TestUpstream): Promise<string> =>
   act(connected).then(
     (step) => (step.kind === 'result' ? JSON.stringify(step.result['content']) : step.kind),
-    (error: { code?: string }) => String(error.code),
+    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
   )
 
 describe.each(TRANSPORTS)('a hostile server over %s', (transport) => {
@@ -103,7 +104,7 @@ describe.each(TRANSPORTS)('a hostile server over %s', (transport) => {
     if (transport === 'http') await expect.poll(() => server.count('subscriptions/listen')).toBe(1)
     const before = server.count('tools/list')
 
-    const [listen] = server.seen.filter(({ method }) => method === 'subscriptions/listen')
+    const listen = server.seen.find(({ method }) => method === 'subscriptions/listen')
     const _meta = { 'io.modelcontextprotocol/subscriptionId': listen?.id ?? '' }
     await server.push({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: { _meta } })
 
