@@ -8,6 +8,7 @@ import { adminSide } from './gateway/admin-side.ts'
 import { type Callers, openCallers } from './gateway/callers.ts'
 import { followCertificates } from './gateway/certificates.ts'
 import { type Doors, openDoors } from './gateway/doors.ts'
+import { openEgress } from './gateway/egress.ts'
 import { openFacets } from './gateway/facets.ts'
 import { type Files, openFiles } from './gateway/files.ts'
 import { type Observing, openObserving } from './gateway/observing.ts'
@@ -20,7 +21,6 @@ import { findLocalModels, withLocalModels } from './gateway/local-models.ts'
 import { openModels } from './gateway/models.ts'
 import { openServers } from './gateway/servers.ts'
 import { openSealer, openState } from './gateway/state.ts'
-import { createEgress } from './lib/egress.ts'
 import { createSecrets } from './lib/secrets.ts'
 import { createBudgets, type LiveBudgets } from './metering/budgets.ts'
 import { createLimiter } from './metering/limits.ts'
@@ -109,7 +109,7 @@ async function openParts(options: GatewayOptions, config: Gateway): Promise<Part
   const { report } = observing
   const metering = await openMetering(state, config, report)
   const guards = openGuards(report)
-  const egress = createEgress({ allow: config.egress.allow })
+  const egress = openEgress(config.egress, secrets)
   const callers = await openCallers({ folder, config, revocations: options.files.revocations, fetch: egress.fetch, report })
   const servers = openServers({
     folder,

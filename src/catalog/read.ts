@@ -3,7 +3,7 @@ import type { ConfigFiles, ExpressionUse } from '../config/load.ts'
 import { loadConfig } from '../config/load.ts'
 import { checkKnownFields, compileCondition, compileExpression, MODEL_VARIABLES } from '../lib/condition.ts'
 import { addressRanges, isMetadataAddress } from '../lib/address.ts'
-import { checkEgressEntry } from '../lib/egress.ts'
+import { checkEgressEntry } from '../lib/egress-policy.ts'
 import { compilePattern } from '../lib/linear-pattern.ts'
 
 /** Reads all files of the admin, with every expression compiled once to see whether it would. */

@@ -1,8 +1,8 @@
-import { request } from 'undici'
 import { GatewayError } from '../core/errors.ts'
 import { readLedgerFiles } from '../metering/ledger-files.ts'
 import { parseUsageQuery, renderUsage, type UsageFormat } from '../metering/usage-format.ts'
 import { answerUsage } from '../metering/usage-runs.ts'
+import { fetchText } from './fetch-text.ts'
 import { EXIT, type CliIo } from './io.ts'
 
 /** Options of `tollgate usage`. */
@@ -74,15 +74,9 @@ async function askGateway(
   url.search = new URLSearchParams([...params, ['format', format]]).toString()
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   try {
-    const { statusCode, body } = await request(url, {
-      headers,
-      signal: io.signal,
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
-    })
-    const text = await body.text()
-    if (statusCode === 200) return text
-    throw new Error(refusal(statusCode, source.adminUrl))
+    const { status, body } = await fetchText(url, { headers, timeoutMs: TIMEOUT_MS, signal: io.signal })
+    if (status === 200) return body
+    throw new Error(refusal(status, source.adminUrl))
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return undefined
     throw error

@@ -19,6 +19,7 @@ export function checkGateway(gateway: Gateway): Fault[] {
     const message = `development mode accepts tokens anybody on this machine can make, so it listens on loopback only; use "127.0.0.1" or "mode": "production"`
     faults.push({ path: [listener, 'host'], message: `${message}; found ${JSON.stringify(host)}` })
   }
+  faults.push(...proxyFaults(gateway))
   if (gateway.publicUrl !== undefined) faults.push(...publicUrlFaults(gateway.publicUrl))
   gateway.identity.issuers.forEach((issuer, index) => {
     const at = ['identity', 'issuers', index]
@@ -34,6 +35,18 @@ export function checkGateway(gateway: Gateway): Fault[] {
     })
   })
   return faults
+}
+
+function proxyFaults({ egress: { proxy } }: Gateway): Fault[] {
+  if (proxy === undefined) return []
+  const { username, password } = new URL(proxy.url)
+  if (username === '' && password === '') return []
+  return [
+    {
+      path: ['egress', 'proxy', 'url'],
+      message: 'the URL carries credentials: write "credentials": "env:NAME" instead, by reference',
+    },
+  ]
 }
 
 /** Files the gateway reads when it starts, relative to its folder: certificates and key sets. */

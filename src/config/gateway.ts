@@ -3,7 +3,7 @@ import { Guard } from './guard.ts'
 import { Identity } from './identity.ts'
 import { CallLimits } from './limits.ts'
 import { Provider } from './provider.ts'
-import { Id, SecretReference } from './reference.ts'
+import { Glob, Id, SecretReference } from './reference.ts'
 import { ModelName, Route } from './route.ts'
 
 const Tls = z.strictObject({
@@ -139,6 +139,35 @@ const Telemetry = z.strictObject({
     .meta({ description: 'Send traces over OTLP/HTTP; absent: none are sent.' }),
 })
 
+const Egress = z.strictObject({
+  allow: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'Addresses (CIDR, or host:port) beyond the public Internet that names may resolve to. A literal address in an operator file is allowed as written.',
+  }),
+  ports: z.array(z.int().min(1).max(65_535)).default([443]).meta({
+    description: 'Ports that a URL found elsewhere (in the metadata of an issuer) may name. URLs in operator files may name any.',
+  }),
+  proxy: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/ })
+        .meta({ description: 'The proxy, for instance http://proxy.example.com:3128, without credentials.' }),
+      credentials: SecretReference.optional().meta({ description: 'user:password for the proxy, by reference.' }),
+      direct: z
+        .array(Glob)
+        .default([])
+        .meta({
+          description: 'Hosts reached without it, for instance *.corp.example.com. "*" stands for any run of characters.',
+        }),
+    })
+    .optional()
+    .meta({
+      description:
+        'Outbound proxy: targets are reached through a tunnel (CONNECT) and their names are resolved there. localhost and literal addresses that are not public are reached directly.',
+    }),
+})
+export type Egress = z.infer<typeof Egress>
+
 /** `tollgate.json`: the gateway itself. */
 export const Gateway = z.strictObject({
   $schema: z.string().optional(),
@@ -177,13 +206,7 @@ export const Gateway = z.strictObject({
       description:
         'Keys (32 bytes, base64) that seal session ids and request states; the first seals, all open. Default: one made in the state folder.',
     }),
-  egress: z
-    .strictObject({ allow: z.array(z.string().min(1)).default([]).meta({ description: 'CIDR blocks and host:port pairs.' }) })
-    .prefault({})
-    .meta({
-      description:
-        'Addresses (CIDR, or host:port) beyond the public Internet that names may resolve to. A literal address in an operator file is allowed as written.',
-    }),
+  egress: Egress.prefault({}).meta({ description: 'What the gateway itself may connect to, and which way.' }),
   providers: z.record(Id, Provider).default({}).meta({ description: 'Providers of models, by id.' }),
   routes: z.record(ModelName, Route).default({}).meta({ description: 'Model names callers use, and who answers them.' }),
   prices: z.array(z.string().min(1)).default([]).meta({

@@ -1,10 +1,11 @@
-import { lookup as resolve, type LookupAddress } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
 import { Pool, type Dispatcher } from 'undici'
-import { addressRanges, isLoopbackAddress, isMetadataAddress, isSpecialAddress } from './address.ts'
+import { EgressError } from './egress-error.ts'
+import { createEgressPolicy, type EgressRules, type UrlOrigin } from './egress-policy.ts'
+import { createEgressProxy, type ProxyOptions } from './egress-proxy.ts'
 
-// The one way out of the process. Names are resolved by us and every address is checked before the socket connects to exactly that
-// address, so an answer that changes between check and use (DNS rebinding) changes nothing. Redirects are never followed.
+export { EgressError } from './egress-error.ts'
+
+// The one way out of a gateway, under one policy (egress-policy.ts). Redirects are never followed; answers are never unpacked.
 
 /** One bounded HTTP exchange whose answer is read whole. Rejects with an EgressError. */
 export type BoundedFetch = (url: string, options: BoundedFetchOptions) => Promise<BoundedAnswer>
@@ -29,9 +30,7 @@ export interface BoundedAnswer {
 }
 
 /** Where a dispatcher connects to, and how. */
-export interface DispatcherOptions {
-  /** True when the operator wrote the URL: a literal address or `localhost` in it is allowed as written (metadata addresses are not). */
-  readonly literalAllowed: boolean
+export interface DispatcherOptions extends UrlOrigin {
   readonly connections?: number
   readonly connectTimeoutMs: number
 }
@@ -44,22 +43,11 @@ export interface Egress {
   close(): Promise<void>
 }
 
-/** Which addresses besides the public Internet may be reached, and whom TLS trusts. */
-export interface EgressOptions {
-  /** CIDR ranges, addresses, or `host:port`. */
-  readonly allow: readonly string[]
+/** What may be reached, which way, and whom TLS trusts. */
+export interface EgressOptions extends EgressRules {
   readonly tls?: { /** PEM bundle, instead of the public roots. */ readonly ca?: string }
-}
-
-/** Why something did not go out or come back. The message names no address and no answer, so it is no port scanner. */
-export class EgressError extends Error {
-  readonly reason: 'refused' | 'timeout' | 'too-large' | 'unreachable' | 'aborted'
-
-  constructor(reason: EgressError['reason'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.name = 'EgressError'
-    this.reason = reason
-  }
+  /** An outbound proxy for targets in the Internet. */
+  readonly proxy?: ProxyOptions
 }
 
 const FETCH_POOLS = 64
@@ -67,13 +55,21 @@ const MAX_HEADER_BYTES = 16_384
 
 /** Makes the one egress of a process. Throws an Error for an `allow` entry that is neither a range nor `host:port`. */
 export function createEgress(options: EgressOptions): Egress {
-  const allowed = parseAllow(options.allow)
+  const policy = createEgressPolicy(options)
+  const ca = options.tls?.ca
+  const proxy = options.proxy === undefined ? undefined : createEgressProxy(options.proxy, ca)
   const pools = new Map<string, Dispatcher>()
 
+  const connectOf = (target: URL, wanted: DispatcherOptions): NonNullable<Pool.Options['connect']> => {
+    const lookup = policy.lookup(target, wanted)
+    const timeoutMs = wanted.connectTimeoutMs
+    if (proxy === undefined || proxy.isDirect(target)) return { timeout: timeoutMs, lookup, ...(ca === undefined ? {} : { ca }) }
+    // What a stranger named must be public for us too, not only for the proxy.
+    return proxy.connector({ target, timeoutMs, ca, precheck: wanted.literalAllowed ? undefined : lookup })
+  }
+
   const dispatcher = (url: string, wanted: DispatcherOptions): Dispatcher => {
-    const target = checkedUrl(url)
-    checkLiteral(target, wanted.literalAllowed, allowed)
-    const ca = options.tls?.ca
+    const target = policy.check(url, wanted)
     return new Pool(target.origin, {
       connections: wanted.connections ?? null,
       pipelining: 1,
@@ -81,11 +77,7 @@ export function createEgress(options: EgressOptions): Egress {
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEADER_BYTES,
-      connect: {
-        timeout: wanted.connectTimeoutMs,
-        lookup: checkedLookup(target, wanted.literalAllowed, allowed),
-        ...(ca === undefined ? {} : { ca }),
-      },
+      connect: connectOf(target, wanted),
     })
   }
 
@@ -106,84 +98,16 @@ export function createEgress(options: EgressOptions): Egress {
   return {
     dispatcher,
     async fetch(url, wanted) {
-      const target = checkedUrl(url)
-      return await exchange(poolFor(target, wanted.literalAllowed ?? true, wanted.timeoutMs), target, wanted)
+      const literalAllowed = wanted.literalAllowed ?? true
+      const target = policy.check(url, { literalAllowed })
+      return await exchange(poolFor(target, literalAllowed, wanted.timeoutMs), target, wanted)
     },
     async close() {
       const open = [...pools.values()]
       pools.clear()
-      await Promise.allSettled(open.map((pool) => pool.destroy()))
+      await Promise.allSettled([...open.map((pool) => pool.destroy()), proxy?.close()])
     },
   }
-}
-
-/** Parses a URL that we may speak to: http or https, no credentials, no blanks or control characters, no backslash. */
-function checkedUrl(url: string): URL {
-  if (/[\s\\]/.test(url) || !URL.canParse(url)) throw new EgressError('refused', 'the URL is malformed')
-  const parsed = new URL(url)
-  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')
-    throw new EgressError('refused', 'only http and https URLs are allowed')
-  if (parsed.username !== '' || parsed.password !== '') throw new EgressError('refused', 'a URL must not carry credentials')
-  return parsed
-}
-
-interface Allowed {
-  ranges(address: string): boolean
-  hosts: ReadonlySet<string>
-}
-
-/** Throws an Error for an `allow` entry that is neither a range nor `host:port`. */
-export function checkEgressEntry(entry: string): void {
-  parseAllow([entry])
-}
-
-function parseAllow(entries: readonly string[]): Allowed {
-  const isHostPort = (entry: string) => /^(?:\[[^\]]+\]|[^:/[\]]+):\d{1,5}$/.test(entry)
-  const ranges = addressRanges(entries.filter((entry) => !isHostPort(entry)))
-  return {
-    ranges: (address) => ranges.has(address),
-    hosts: new Set(entries.filter(isHostPort).map((entry) => entry.toLowerCase())),
-  }
-}
-
-function portOf(url: URL): string {
-  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-}
-
-function isLocalhost(host: string): boolean {
-  return /^(?:[a-z0-9.-]+\.)?localhost\.?$/.test(host)
-}
-
-/** Literal addresses never reach `lookup`, so they are checked here, before a pool exists. */
-function checkLiteral(url: URL, literalAllowed: boolean, allowed: Allowed): void {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (isIP(host) === 0 || !isSpecialAddress(host)) return
-  if (allowed.hosts.has(`${url.hostname}:${portOf(url)}`) || allowed.ranges(host)) return
-  if (literalAllowed && !isMetadataAddress(host)) return
-  throw new EgressError('refused', 'the address is not allowed; list it in egress.allow to permit it')
-}
-
-function checkedLookup(url: URL, literalAllowed: boolean, allowed: Allowed): LookupFunction {
-  const named = allowed.hosts.has(`${url.hostname}:${portOf(url)}`)
-  const loopback = literalAllowed && isLocalhost(url.hostname)
-  const permitted = (address: string): boolean =>
-    named || !isSpecialAddress(address) || allowed.ranges(address) || (loopback && isLoopbackAddress(address))
-
-  return (hostname, options, callback) => {
-    resolve(hostname, { family: options.family ?? 0, hints: options.hints ?? 0, all: true }, (error, addresses) => {
-      const refusal = error ?? refusalOf(addresses, permitted)
-      const first = addresses?.[0]
-      if (refusal || !first) return callback(refusal ?? new EgressError('unreachable', 'the name has no address'), '', 4)
-      if (options.all === true) return callback(null, addresses)
-      return callback(null, first.address, first.family)
-    })
-  }
-}
-
-/** One address that is not allowed refuses the whole name: mixed answers are how rebinding starts. */
-function refusalOf(addresses: readonly LookupAddress[], permitted: (address: string) => boolean): EgressError | undefined {
-  if (addresses.every(({ address }) => permitted(address))) return undefined
-  return new EgressError('refused', 'the name resolves to an address that is not allowed; list it in egress.allow to permit it')
 }
 
 async function exchange(pool: Dispatcher, url: URL, options: BoundedFetchOptions): Promise<BoundedAnswer> {

@@ -171,6 +171,11 @@ describe('problems name file, line, column, path and the way out', () => {
       '$.egress.allow[1] "10.0.0.0/99" is not an address or a CIDR range',
     ],
     [
+      'a proxy URL with credentials',
+      { 'tollgate.json': { ...GATEWAY, egress: { proxy: { url: 'http://me:word@proxy.example:3128' } } } },
+      '$.egress.proxy.url the URL carries credentials',
+    ],
+    [
       'a folder to run in that is not there',
       { 'servers/notes.json': { type: 'stdio', command: 'node', cwd: 'nowhere' } },
       '$.cwd there is no folder',
@@ -348,13 +353,14 @@ describe('one bad file does not take the others with it', () => {
     expect(files.badCatalogs.get('large')?.[0]?.message).toContain('at most 8388608 are read')
   })
 
-  test('50,000 rules are refused with one problem', async () => {
-    const tools = Array.from({ length: 50_000 }, () => ({ server: 'notes', allow: ['*'] }))
+  test.each([
+    [20_000, { path: '$.tools', message: 'must have at most 2000 entries; found 20000' }],
+    [50_000, { path: '$', message: 'the file has more than 100000 values; split it' }],
+  ])('%i rules are refused with one problem', async (length, problem) => {
+    const tools = Array.from({ length }, () => ({ server: 'notes', allow: ['*'] }))
     const files = await load({ 'catalogs/large.json': JSON.stringify({ ...CATALOG, tools }) })
 
-    expect(files.badCatalogs.get('large')).toMatchObject([
-      { path: '$.tools', message: 'must have at most 2000 entries; found 50000' },
-    ])
+    expect(files.badCatalogs.get('large')).toMatchObject([problem])
   })
 
   test('a bad deny list is told from none', async () => {
