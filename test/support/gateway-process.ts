@@ -27,10 +27,10 @@ export function writeFiles(folder: string, files: Readonly<Record<string, unknow
   }
 }
 
-/** Starts the gateway of a folder; resolves when it serves. Rejects with its output when it ends instead. */
-export async function startGatewayProcess(folder: string): Promise<GatewayProcess> {
+/** Starts the gateway of a folder, with flags for Node; resolves when it serves. Rejects with its output when it ends instead. */
+export async function startGatewayProcess(folder: string, nodeFlags: readonly string[] = []): Promise<GatewayProcess> {
   const started = performance.now()
-  const child = spawn(process.execPath, [main, 'start', '--config', join(folder, 'tollgate.json')], {
+  const child = spawn(process.execPath, [...nodeFlags, main, 'start', '--config', join(folder, 'tollgate.json')], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
