@@ -2,7 +2,7 @@ import type { ConfigFiles } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
 import type { Catalog, CatalogView, Inventory, ServerState, ServerStatus, Snapshot, SnapshotProblem } from '../core/snapshot.ts'
 import { digestOf } from '../lib/canonical-json.ts'
-import { resolveCatalog } from './resolve.ts'
+import { resolveCatalog, type ResolvedCatalog } from './resolve.ts'
 import { resolveRoutes } from './routes.ts'
 import { compare } from './select.ts'
 import { mergeView } from './view.ts'
@@ -24,11 +24,22 @@ export interface SnapshotInput {
 
 /** Builds the immutable state exchanges decide on. Pure: equal files and inventories give equal bytes, whatever order they come in. */
 export function buildSnapshot(input: SnapshotInput): Snapshot {
+  const steps = snapshotSteps(input)
+  while (true) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The same in steps of one catalog, for whoever has other things to do in between. */
+export function* snapshotSteps(input: SnapshotInput): Generator<undefined, Snapshot> {
   const servers = serverStates(input)
   const routes = resolveRoutes(input.files.gateway)
-  const resolved = [...input.files.catalogs]
-    .toSorted(([a], [b]) => compare(a, b))
-    .map(([id, file]) => resolveCatalog(id, file, { servers, routes }))
+  const resolved: ResolvedCatalog[] = []
+  for (const [id, file] of [...input.files.catalogs].toSorted(([a], [b]) => compare(a, b))) {
+    resolved.push(resolveCatalog(id, file, { servers, routes }))
+    yield
+  }
   const catalogs = new Map(resolved.map(({ catalog }) => [catalog.id, catalog]))
   return {
     // Not over health: a server that is down changes no rule.

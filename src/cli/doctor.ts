@@ -16,7 +16,7 @@ export interface DoctorOptions {
 }
 
 /** `tollgate doctor`: one line per check, with the fix. Exit 1 when one failed. */
-export async function doctor(options: DoctorOptions, io: CliIo, lent: Pick<Lent, 'development'>): Promise<number> {
+export async function doctor(options: DoctorOptions, io: CliIo, lent: Pick<Lent, 'development' | 'prove'>): Promise<number> {
   const findings: Finding[] = []
   const show = (finding: Finding): void => {
     findings.push(finding)
@@ -50,13 +50,13 @@ export function checkNode(version: string): Finding {
 async function checkLocal(
   options: DoctorOptions,
   io: CliIo,
-  lent: Pick<Lent, 'development'>,
+  lent: Pick<Lent, 'development' | 'prove'>,
   show: (finding: Finding) => void,
 ): Promise<void> {
   const path = configPath(options.config, io)
   const file = await readFile(path, io)
   if ('check' in file) return show(file)
-  show(await checkFiles(file, io))
+  show(await checkFiles(file, io, lent))
   const live = await checkProbe('alive', new URL(`${file.healthUrl}/livez`), io.signal)
   show(live)
   for (const issuer of file.gateway.identity.issuers) show(await checkIssuer(issuer, io))
@@ -67,8 +67,8 @@ async function checkLocal(
 }
 
 /** All files together: what "tollgate validate" would find. */
-async function checkFiles({ path, gateway }: GatewayFile, io: CliIo): Promise<Finding> {
-  const { problems, servers, catalogs } = await readConfig(path, io.env)
+async function checkFiles({ path, gateway }: GatewayFile, io: CliIo, lent: Pick<Lent, 'prove'>): Promise<Finding> {
+  const { problems, servers, catalogs } = await lent.prove(await readConfig(path, io.env))
   const check = 'config'
   const [first] = problems
   if (first === undefined)

@@ -7,7 +7,7 @@ const SCHEMA_NAMES = ['tollgate', 'server', 'catalog', 'prices', 'revocations']
 
 /** Adds the verbs about the files an admin owns: validate, import and schema. */
 export function addFileVerbs(program: Command, verbs: Verbs): void {
-  const { io, action } = verbs
+  const { io, lent, action } = verbs
   program
     .command('validate')
     .description('check every file and report all problems at once')
@@ -15,7 +15,7 @@ export function addFileVerbs(program: Command, verbs: Verbs): void {
     .action(
       action<{ json?: boolean }>(async ({ config, json = false }) => {
         const { validate } = await import('./validate.ts')
-        return await validate({ config: configPath(config, io), json }, io)
+        return await validate({ config: configPath(config, io), json }, io, lent)
       }),
     )
 

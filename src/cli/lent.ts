@@ -1,3 +1,4 @@
+import type { ConfigFiles } from '../config/load.ts'
 import type { KeyChanges } from './keys.ts'
 
 /** Asks the development issuer for a token; only there in development mode. */
@@ -20,6 +21,8 @@ export interface Lent {
   readonly command: readonly string[]
   /** Runs the gateway until it is told to stop. */
   start(options: { readonly config: string }): Promise<number>
+  /** Checks of files that take more than reading them: whether every guard acts. */
+  prove(files: ConfigFiles): Promise<ConfigFiles>
   /** The API keys of a state folder. */
   keys(stateFolder: string): Promise<KeyChanges>
   /** The development issuer of that configuration, or undefined outside development mode. */

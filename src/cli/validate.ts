@@ -4,6 +4,7 @@ import type { ConfigFiles } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
 import type { CliIo } from './io.ts'
 import { EXIT } from './io.ts'
+import type { Lent } from './lent.ts'
 
 /** What `tollgate validate` was asked: the configuration file, and whether to answer as JSON. */
 export interface ValidateOptions {
@@ -12,8 +13,8 @@ export interface ValidateOptions {
 }
 
 /** Checks every file of the admin as the gateway would at start, and prints all problems at once. */
-export async function validate(options: ValidateOptions, io: CliIo): Promise<number> {
-  const files = await readConfig(resolve(io.cwd, options.config), io.env)
+export async function validate(options: ValidateOptions, io: CliIo, lent: Pick<Lent, 'prove'>): Promise<number> {
+  const files = await lent.prove(await readConfig(resolve(io.cwd, options.config), io.env))
   const valid = files.problems.length === 0
   if (options.json) io.out(`${JSON.stringify(toReport(files), null, 2)}\n`)
   else io.out(valid ? `${summaryOf(files)}\n` : `${files.problems.map(describeProblem).join('\n')}\n${countOf(files.problems)}\n`)

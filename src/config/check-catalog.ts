@@ -1,3 +1,4 @@
+import { countingFaults } from './check-counting.ts'
 import type { Fault } from './explain-issues.ts'
 import type { JsonPath } from './json-source.ts'
 import { listNames, nearest } from './problem.ts'
@@ -28,6 +29,7 @@ export function checkCatalog(file: unknown, context: CatalogContext): Fault[] {
     ...modelNameFaults(rulesOf(file, 'models')),
     ...guardFaults(file, context.guards),
     ...budgetFaults(rulesOf(file, 'budgets')),
+    ...countingFaults(file),
   ]
 }
 

@@ -8,6 +8,8 @@ import { schemasAt } from './schema-walk.ts'
 /** The environment as it was lent; never read from the process here. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** The way to a value, from its end: most values need no path, so none is written out before it is asked for. */
+type Trail = { readonly step: string | number; readonly owner: Trail | undefined }
 type Work = { readonly schema: Schema; readonly root: unknown; readonly env: Environment; readonly faults: Fault[] }
 
 /**
@@ -16,14 +18,20 @@ type Work = { readonly schema: Schema; readonly root: unknown; readonly env: Env
  */
 export function interpolate(schema: Schema, root: unknown, env: Environment): { value: unknown; faults: readonly Fault[] } {
   const work: Work = { schema, root, env, faults: [] }
-  return { value: fill(work, root, []), faults: work.faults }
+  return { value: fill(work, root, undefined), faults: work.faults }
 }
 
-function fill(work: Work, value: unknown, path: JsonPath): unknown {
-  if (typeof value === 'string') return value.includes('${') ? fillText(work, value, path) : value
-  if (Array.isArray(value)) return value.map((item, index) => fill(work, item, [...path, index]))
+function fill(work: Work, value: unknown, trail: Trail | undefined): unknown {
+  if (typeof value === 'string') return value.includes('${') ? fillText(work, value, pathOf(trail)) : value
+  if (Array.isArray(value)) return value.map((item, index) => fill(work, item, { step: index, owner: trail }))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fill(work, member, [...path, key])]))
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fill(work, member, { step: key, owner: trail })]))
+}
+
+function pathOf(trail: Trail | undefined): JsonPath {
+  const steps: (string | number)[] = []
+  for (let at = trail; at !== undefined; at = at.owner) steps.push(at.step)
+  return steps.toReversed()
 }
 
 const REFERENCE = /\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?:(:-|:\?)([^}]*))?\})?/g

@@ -39,14 +39,16 @@ type Node = {
   readonly value: unknown
   readonly children: ReadonlyMap<string | number, Node>
 }
-type Reader = { readonly text: string; readonly lenient: boolean; at: number; depth: number }
+type Reader = { readonly text: string; readonly lenient: boolean; at: number; depth: number; values: number }
 
 const MAX_DEPTH = 100
+/** Far more than the longest lists of any schema need; a file beyond it is refused before anything walks through all of it. */
+const MAX_VALUES = 100_000
 const NONE: ReadonlyMap<string | number, Node> = new Map()
 
 /** Parses a JSON text; throws a JsonSourceError at the first fault. */
 export function parseJsonSource(text: string, options: JsonSourceOptions = {}): JsonSource {
-  const reader: Reader = { text, lenient: options.lenient ?? false, at: text.startsWith('\uFEFF') ? 1 : 0, depth: 0 }
+  const reader: Reader = { text, lenient: options.lenient ?? false, at: text.startsWith('\uFEFF') ? 1 : 0, depth: 0, values: 0 }
   skipBlanks(reader)
   if (reader.at >= text.length) throw fault(reader, 'the file is empty; expected a JSON object')
   const root = readValue(reader, reader.at)
@@ -87,7 +89,7 @@ function found(reader: Reader): string {
 
 function skipBlanks(reader: Reader): void {
   while (true) {
-    while (' \t\n\r'.includes(reader.text.charAt(reader.at) || 'x')) reader.at++
+    while (isBlank(reader.text.charCodeAt(reader.at))) reader.at++
     if (reader.text[reader.at] !== '/') return
     const opening = reader.text.slice(reader.at, reader.at + 2)
     if (opening !== '//' && opening !== '/*') return
@@ -98,8 +100,14 @@ function skipBlanks(reader: Reader): void {
   }
 }
 
+/** Space, tab, line feed, carriage return. */
+function isBlank(code: number): boolean {
+  return code === 32 || code === 10 || code === 13 || code === 9
+}
+
 function readValue(reader: Reader, key: number): Node {
   const start = reader.at
+  if (++reader.values > MAX_VALUES) throw fault(reader, `the file has more than ${MAX_VALUES} values; split it`)
   const leaf = (value: unknown): Node => ({ start, key, value, children: NONE })
   const next = reader.text[start] ?? ''
   if (next === '{' || next === '[') {
@@ -109,6 +117,7 @@ function readValue(reader: Reader, key: number): Node {
     return node
   }
   if (next === '"') return leaf(readString(reader))
+  if (next === '-' || (next >= '0' && next <= '9')) return leaf(readNumber(reader))
   const word = /^[A-Za-z]+/.exec(reader.text.slice(start, start + 12))?.[0]
   if (word !== undefined) {
     if (word !== 'true' && word !== 'false' && word !== 'null')
@@ -116,7 +125,6 @@ function readValue(reader: Reader, key: number): Node {
     reader.at += word.length
     return leaf(word === 'null' ? null : word === 'true')
   }
-  if (next === '-' || (next >= '0' && next <= '9')) return leaf(readNumber(reader))
   if (next === "'") throw fault(reader, 'expected a value, found "\'"; text stands in double quotes')
   throw fault(reader, `expected a value, found ${found(reader)}`)
 }
@@ -174,6 +182,7 @@ function readComma(reader: Reader, close: '}' | ']'): void {
 
 function readString(reader: Reader): string {
   const start = reader.at++
+  let isPlain = true
   while (true) {
     const next = reader.text.charCodeAt(reader.at)
     if (Number.isNaN(next) || next === 10) throw fault(reader, 'the text is not closed with a double quote', start)
@@ -181,11 +190,13 @@ function readString(reader: Reader): string {
     reader.at++
     if (next === 34) break
     if (next !== 92) continue
+    isPlain = false
     if (!/^(["\\/bfnrt]|u[0-9A-Fa-f]{4})/.test(reader.text.slice(reader.at, reader.at + 5))) {
       throw fault(reader, `unknown escape "\\${reader.text.charAt(reader.at)}"`, reader.at - 1)
     }
     reader.at++
   }
+  if (isPlain) return reader.text.slice(start + 1, reader.at - 1)
   return JSON.parse(reader.text.slice(start, reader.at)) as string // a quoted slice, checked above, is text
 }
 

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { Catalog } from './catalog.ts'
 import { checkCatalog, expressionFault, type CatalogContext } from './check-catalog.ts'
+import { limitFaults } from './check-counting.ts'
 import { checkCallers, checkFiles, checkGateway } from './check-gateway.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkServer } from './check-server.ts'
@@ -135,6 +136,7 @@ function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
       faults: [
         ...checkGateway(value),
         ...checkFiles(value, work.folder),
+        ...limitFaults(['limits'], value.limits, true),
         ...checkRoutes(value, { compile, isReachable: (url) => isReachable(url, value.egress.allow), raw }),
         ...value.egress.allow.flatMap((entry, index) => faultOf(['egress', 'allow', index], () => checkEgress(entry))),
         ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile)),

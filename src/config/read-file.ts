@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { z } from 'zod'
 import type { Fault } from './explain-issues.ts'
 import { explainIssues } from './explain-issues.ts'
@@ -59,8 +60,12 @@ export async function readConfigFile<T>(request: FileRequest<T>): Promise<FileRe
   }
   const toProblems = (faults: readonly Fault[]) => problemsOf(request.file, source, faults)
   const reading = { raw: source.value, toProblems, absent: false }
+  // Each step may walk through all values of a large file: calls under way get their turn between them.
+  await turn()
   const filled = interpolate(request.schema, source.value, request.env)
+  await turn()
   const inspected = [...filled.faults, ...(request.inspect?.(filled.value) ?? [])]
+  await turn()
   const parsed = request.schema.safeParse(filled.value)
   if (!parsed.success) {
     const rest = request.check === undefined ? undefined : withoutFaults(request.schema, filled.value)

@@ -1,13 +1,15 @@
 import { resolve } from 'node:path'
 import { createCurrent, type Current } from '../catalog/current.ts'
 import { readConfig } from '../catalog/read.ts'
+import { createPublisher } from '../catalog/publish.ts'
 import { mergeReload } from '../catalog/reload.ts'
-import { buildSnapshot } from '../catalog/snapshot.ts'
+import { buildSnapshot, snapshotSteps, type SnapshotInput } from '../catalog/snapshot.ts'
 import { watchConfig, type ConfigWatch } from '../catalog/watch.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import type { Report } from '../core/events.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { UpstreamSet } from '../mcp/upstream/set.ts'
+import { proveGuards } from './guards.ts'
 import { restartNeeded } from './restart.ts'
 
 /** What keeps files, upstreams and the snapshot in step. */
@@ -31,7 +33,7 @@ interface Reloaded {
 export interface Files {
   readonly current: Current
   files(): ConfigFiles
-  /** Builds a new snapshot from what is known now, when that differs from the one in force. */
+  /** Puts a new snapshot in force, made from what is known now: at once where that is little, else a few turns later. */
   publish(): void
   reload(): Promise<Reloaded>
   watch(): Promise<void>
@@ -42,14 +44,19 @@ export interface Files {
 export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
   let files = deps.amend(initial)
   let watcher: ConfigWatch | undefined
-  const build = (generation: number): Snapshot =>
-    buildSnapshot({ files, servers: deps.servers.states(), generation, now: Date.now() })
-  const current = createCurrent(build(1))
-
-  const publish = (): void => current.swap(build(current.get().generation + 1))
+  const known = (generation: number): SnapshotInput => {
+    return { files, servers: deps.servers.states(), generation, now: Date.now() }
+  }
+  const current = createCurrent(buildSnapshot(known(1)))
+  const publisher = createPublisher({
+    begin: () => snapshotSteps(known(current.get().generation + 1)),
+    swap: (next) => current.swap(next),
+    failed: (error) => deps.report({ type: 'internal-error', error }),
+    monotonic: () => performance.now(),
+  })
 
   const reloadOnce = async (): Promise<Reloaded> => {
-    const fresh = await readConfig(initial.configFile, deps.env)
+    const fresh = await proveGuards(await readConfig(initial.configFile, deps.env))
     const merged = deps.amend(mergeReload(files, fresh))
     const late = restartNeeded(initial, merged)
     let isTaken = fresh.problems.length === 0
@@ -61,27 +68,20 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
       files = { ...files, problems: [...fresh.problems, toProblem(initial, error)] }
       isTaken = false
     }
-    publish()
+    publisher.publish()
+    await publisher.settled()
     const snapshot = current.get()
-    // Hints about arguments are in the snapshot too; only a file that was not taken is a rejection.
-    if (isTaken) deps.report({ type: 'config-reloaded', generation: snapshot.generation, revision: snapshot.revision })
-    else deps.report({ type: 'config-rejected', problems: snapshot.problems })
+    tellOf(snapshot, isTaken, deps.report)
     if (late.length > 0) deps.report({ type: 'restart-needed', settings: late.map(({ path }) => path) })
     return { generation: snapshot.generation, problems: snapshot.problems }
   }
 
-  // One at a time: the watcher and the admin API may ask together.
-  let last: Promise<unknown> = Promise.resolve()
-  const reload = (): Promise<Reloaded> => {
-    const next = last.then(reloadOnce)
-    last = next.catch(() => undefined)
-    return next
-  }
+  const reload = oneAtATime(reloadOnce)
 
   return {
     current,
     files: () => files,
-    publish,
+    publish: publisher.publish,
     reload,
     async watch() {
       watcher = await watchConfig({
@@ -95,7 +95,23 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
     },
     async close() {
       await watcher?.close()
+      publisher.close()
     },
+  }
+}
+
+/** Hints about arguments are in the snapshot too; only a file that was not taken is a rejection. */
+function tellOf({ generation, revision, problems }: Snapshot, isTaken: boolean, report: Report): void {
+  report(isTaken ? { type: 'config-reloaded', generation, revision } : { type: 'config-rejected', problems })
+}
+
+/** The watcher and the admin API may ask together. */
+function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return () => {
+    const next = last.then(run)
+    last = next.catch(() => undefined)
+    return next
   }
 }
 

@@ -8,6 +8,7 @@ import { startGateway, type RunningGateway } from '../gateway.ts'
 import { openDevelopmentIssuer } from '../identity/development.ts'
 import { openKeyStore } from '../store/keys.ts'
 import { renderBanner } from './banner.ts'
+import { proveGuards } from './guards.ts'
 
 /** The process as main.ts gives it. */
 export interface ProcessSide {
@@ -29,6 +30,7 @@ export function createLent(side: ProcessSide): Lent {
     version,
     command: [process.execPath, join(root, 'bin', 'tollgate.mjs')],
     start: ({ config }) => start(config, side),
+    prove: proveGuards,
     keys: (stateFolder) => openKeyStore(stateFolder, () => Date.now()),
     async development(config) {
       const files = await readConfig(config, io.env)
@@ -41,7 +43,7 @@ export function createLent(side: ProcessSide): Lent {
 
 async function start(config: string, side: ProcessSide): Promise<number> {
   const { io, version, log } = side
-  const files = await readConfig(config, io.env)
+  const files = await proveGuards(await readConfig(config, io.env))
   if (files.gateway === undefined) {
     io.err(`tollgate: ${config} cannot be used\n${files.problems.map(describeProblem).join('\n')}`)
     return EXIT.invalid

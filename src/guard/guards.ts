@@ -6,7 +6,7 @@ import type { Guard } from './guard.ts'
 
 /** Guards by name. */
 export interface Guards {
-  /** The guard made of these sets, in order; undefined when none of them exists or judges anything. */
+  /** The guard made of these sets, in order; undefined when nothing in them judges. Throws for a set that does not exist. */
   of(names: readonly string[]): Guard | undefined
   /** The evaluators of each set that are not off. */
   readonly sets: ReadonlyMap<string, GuardSet>
@@ -48,22 +48,36 @@ export function createGuards(config: Readonly<Record<string, GuardConfig>>, deps
 }
 
 function guardOf(names: readonly string[], sets: ReadonlyMap<string, GuardSet>, monotonic: () => number): Guard | undefined {
-  const named = names.map((name) => sets.get(name)).filter((set) => set !== undefined)
+  const named = names.map((name) => {
+    const set = sets.get(name)
+    if (set === undefined) throw new Error(`there is no guard "${name}"`)
+    return set
+  })
   const evaluators = named.flatMap((set) => set.evaluators)
   if (evaluators.length === 0) return undefined
   return createGuard(evaluators, { monotonic, holdBack: Math.max(...named.map(({ holdBack }) => holdBack)) })
 }
 
-/** Runs a canary through each enforcing evaluator and names those that did not act, or that can never be asked. */
-export async function selfCheck({ sets }: Guards): Promise<readonly string[]> {
-  const findings: string[] = []
-  for (const [name, { evaluators }] of sets) {
-    for (const [index, evaluator] of evaluators.entries()) {
-      const fault = await faultOf(evaluator)
-      if (fault !== undefined) findings.push(`guards.${name}: ${evaluator.name} (number ${index + 1} of those in use) ${fault}`)
+/** An evaluator that would never act. `fault` continues a sentence about it. */
+export interface Inert {
+  readonly guard: string
+  /** Its place among the evaluators of its guard, those that are off counted too. */
+  readonly index: number
+  readonly fault: string
+  readonly isEnforced: boolean
+}
+
+/** Runs a canary through each enforcing evaluator and names those that did not act, and all that can never be asked. */
+export async function findInert(config: Readonly<Record<string, GuardConfig>>): Promise<readonly Inert[]> {
+  const inert: Inert[] = []
+  for (const [guard, { evaluators }] of Object.entries({ baseline: BASELINE, ...config })) {
+    for (const [index, written] of evaluators.entries()) {
+      const evaluator = createEvaluator(written)
+      const fault = evaluator === undefined ? undefined : await faultOf(evaluator)
+      if (fault !== undefined) inert.push({ guard, index, fault, isEnforced: written.mode === 'enforce' })
     }
   }
-  return findings
+  return inert
 }
 
 async function faultOf({ hooks, mode, canary, inspect }: Evaluator): Promise<string | undefined> {
@@ -73,7 +87,7 @@ async function faultOf({ hooks, mode, canary, inspect }: Evaluator): Promise<str
   const words = { hook, parts: [], from: 0, isEnd: true, earlier: 0, ...canary }
   try {
     const { action } = await inspect(words, () => AbortSignal.timeout(60_000))
-    return action === 'allow' ? 'did not act on what it is for' : undefined
+    return action === 'allow' ? 'does not act on what it is for; it would protect nothing' : undefined
   } catch (error) {
     return `failed: ${error instanceof Error ? error.message : 'unknown'}`
   }

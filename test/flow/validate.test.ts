@@ -12,10 +12,12 @@ import { validate } from '../../src/cli/validate.ts'
 import { jsonSchemas } from '../../src/config/json-schema.ts'
 import type { StdioServer } from '../../src/config/server.ts'
 import type { JsonObject } from '../../src/core/json.ts'
+import { proveGuards } from '../../src/gateway/guards.ts'
 import { createCliIo } from '../support/cli-io.ts'
 import { inventory } from '../unit/catalog/inventory.ts'
 import { createFolder } from '../unit/config/folder.ts'
 
+const lent = { prove: proveGuards }
 const root = join(import.meta.dirname, '../..')
 const shipped = join(root, 'tollgate.json')
 
@@ -23,7 +25,7 @@ describe('the files that are shipped', () => {
   test('have no problems', async () => {
     const io = createCliIo({ env: { PATH: env['PATH'] } })
 
-    expect(await validate({ config: shipped, json: false }, io)).toBe(0)
+    expect(await validate({ config: shipped, json: false }, io, lent)).toBe(0)
     expect(io.written.out).toBe('valid: tollgate.json, 3 servers, 2 catalogs\n')
   })
 
@@ -106,7 +108,7 @@ describe('validate', () => {
     await using folder = await createFolder(broken)
     const io = createCliIo({ cwd: folder.path })
 
-    expect(await validate({ config: 'tollgate.json', json: false }, io)).toBe(3)
+    expect(await validate({ config: 'tollgate.json', json: false }, io, lent)).toBe(3)
     expect(io.written.out).toBe(`tollgate.json:1:11  error
   $.mode: must be "development" or "production"; found "develop"
   fix: write "development"
@@ -123,7 +125,7 @@ catalogs/r.json:3:50  error
     await using folder = await createFolder(broken)
     const io = createCliIo({ cwd: folder.path })
 
-    await validate({ config: 'tollgate.json', json: true }, io)
+    await validate({ config: 'tollgate.json', json: true }, io, lent)
 
     expect(JSON.parse(io.written.out)).toMatchObject({
       valid: false,

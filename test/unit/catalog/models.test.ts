@@ -77,8 +77,8 @@ describe('models of a catalog', () => {
   test('budgets are nano-dollars and keep their names when others come before them', async () => {
     const month = { usd: '500.5', per: 'month', by: 'team', soft: 0.8 }
     const [one, two] = await Promise.all([
-      withModels([], {}, { budgets: [month], guards: ['baseline'] }),
-      withModels([], {}, { budgets: [{ usd: '2', per: 'session' }, month] }),
+      withModels([{ route: 'fast' }], undefined, { budgets: [month], guards: ['baseline'] }),
+      withModels([{ route: 'fast' }], undefined, { budgets: [{ usd: '2', per: 'session' }, month] }),
     ])
 
     expect(one.catalogs.get('c')).toMatchObject({

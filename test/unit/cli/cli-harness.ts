@@ -32,6 +32,7 @@ export async function runCli(
     version: '1.2.3',
     command: ['/opt/node', '/opt/tollgate.mjs'],
     start: () => Promise.resolve(0),
+    prove: (files) => Promise.resolve(files),
     keys: () => Promise.reject(new Error('no keys were lent')),
     development: () => Promise.resolve(undefined),
     ...given.lent,

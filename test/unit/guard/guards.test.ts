@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import { type Evaluator as EvaluatorConfig, Guard as GuardConfig } from '../../../src/config/guard.ts'
 import type { Guard } from '../../../src/guard/guard.ts'
-import { createGuards, selfCheck } from '../../../src/guard/guards.ts'
+import { createGuards, findInert } from '../../../src/guard/guards.ts'
 
 const never = new AbortController().signal
 const KEY = ['AKIA', 'QJ7XK2MZ4BVN5TRH'].join('')
@@ -11,9 +11,14 @@ const FINOS = new Set([
   ...[1, 2, 4, 5, 6, 7, 8, 9, 10, 14, 16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27, 28, 29].map((id) => `RI-${id}`),
 ])
 
-function guards(sets: Readonly<Record<string, readonly object[]>>) {
-  const config = Object.fromEntries(Object.entries(sets).map(([name, evaluators]) => [name, GuardConfig.parse({ evaluators })]))
-  return createGuards(config, { monotonic: () => performance.now() })
+type Sets = Readonly<Record<string, readonly object[]>>
+
+function configOf(sets: Sets) {
+  return Object.fromEntries(Object.entries(sets).map(([name, evaluators]) => [name, GuardConfig.parse({ evaluators })]))
+}
+
+function guards(sets: Sets) {
+  return createGuards(configOf(sets), { monotonic: () => performance.now() })
 }
 
 async function judged(guard: Guard | undefined, words: string) {
@@ -59,11 +64,14 @@ describe('guards', () => {
   })
 
   it.each([
-    ['no such set', ['nobody']],
     ['no names', []],
     ['a set that is off', ['silent']],
   ])('%s gives no guard', (_name, names) => {
     expect(guards({ silent: [{ type: 'secrets', mode: 'off' }] }).of(names)).toBeUndefined()
+  })
+
+  it('a set that does not exist stops what it should judge', () => {
+    expect(() => guards({}).of(['baseline', 'nobody'])).toThrow('there is no guard "nobody"')
   })
 
   it('hooks narrow where an evaluator is asked', () => {
@@ -82,23 +90,17 @@ const EVERY: readonly { readonly type: EvaluatorConfig['type']; readonly [field:
 
 describe('the self-check', () => {
   test.each(EVERY.map((evaluator) => [evaluator.type, evaluator] as const))('a live %s acts', async (_type, evaluator) => {
-    expect(await selfCheck(guards({ house: [evaluator] }))).toEqual([])
+    expect(await findInert(configOf({ house: [evaluator] }))).toEqual([])
   })
 
-  test.each<[name: string, evaluator: object, finding: string]>([
-    [
-      'a pattern that can never match',
-      { type: 'pattern', patterns: ['fine', 'a\\bb'] },
-      'pattern (number 1 of those in use) did not act',
-    ],
-    ['calls that nothing forbids', { type: 'tool_calls' }, 'tool_calls (number 1 of those in use) did not act'],
+  test.each<[name: string, evaluator: object, fault: string]>([
+    ['a pattern that can never match', { type: 'pattern', patterns: ['fine', 'a\\bb'] }, 'does not act'],
+    ['calls that nothing forbids', { type: 'tool_calls' }, 'does not act'],
     ['calls judged where there are none', { type: 'tool_calls', deny: ['x'], hooks: ['request'] }, 'is never asked'],
-  ])('names %s', async (_name, evaluator, finding) => {
-    const findings = await selfCheck(guards({ house: [evaluator] }))
+  ])('names %s, with its place', async (_name, evaluator, fault) => {
+    const inert = await findInert(configOf({ house: [{ type: 'length', max: 1, mode: 'off' }, evaluator] }))
 
-    expect(findings).toHaveLength(1)
-    expect(findings[0]).toContain(`guards.house: `)
-    expect(findings[0]).toContain(finding)
+    expect(inert).toEqual([{ guard: 'house', index: 1, isEnforced: true, fault: expect.stringContaining(fault) }])
   })
 
   it('leaves alone what only watches, and what a condition alone decides', async () => {
@@ -107,7 +109,13 @@ describe('the self-check', () => {
       { type: 'tool_calls', when: 'args.x == 1' },
     ]
 
-    expect(await selfCheck(guards({ house: evaluators }))).toEqual([])
+    expect(await findInert(configOf({ house: evaluators }))).toEqual([])
+  })
+
+  it('tells of a shadow that is never asked', async () => {
+    const inert = await findInert(configOf({ house: [{ type: 'tool_calls', hooks: ['request'], mode: 'shadow' }] }))
+
+    expect(inert).toMatchObject([{ isEnforced: false }])
   })
 })
 
