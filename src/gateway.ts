@@ -22,7 +22,9 @@ import { openModels } from './gateway/models.ts'
 import { openServers } from './gateway/servers.ts'
 import { openSealer, openState } from './gateway/state.ts'
 import { createSecrets } from './lib/secrets.ts'
+import { createSharedClock } from './lib/shared-clock.ts'
 import { createBudgets, type LiveBudgets } from './metering/budgets.ts'
+import { allocateCounters } from './metering/counters.ts'
 import { createLimiter } from './metering/limits.ts'
 import { createLedger } from './metering/ledger.ts'
 import { createTokenCounter } from './metering/token-count.ts'
@@ -146,11 +148,18 @@ async function openMetering(
   { ledger: { durability, spillBytes } }: Gateway,
   report: Report,
 ): Promise<Pick<Parts, 'ledger' | 'limiter' | 'budgets' | 'counter'>> {
+  const counters = allocateCounters(1)
   const ledger = await createLedger({ directory, durability, spillBytes, report, now: monotonic })
   return {
     ledger,
-    limiter: createLimiter({ now: monotonic }),
-    budgets: createBudgets({ query: (query) => ledger.query(query), report, now: () => Date.now() }),
+    limiter: createLimiter({ now: createSharedClock(), memory: counters.limiter, worker: 0 }),
+    budgets: createBudgets({
+      query: (query) => ledger.query(query),
+      report,
+      now: () => Date.now(),
+      memory: counters.balances,
+      worker: 0,
+    }),
     counter: createTokenCounter(),
   }
 }

@@ -1,10 +1,10 @@
-// Budgets in the memory of this process. A balance is what was settled in a period plus what calls under way have reserved; the ledger holds
-// every settled amount, so a balance is read from it when the process starts or a budget is new. Until then its calls are refused: an unknown
-// balance is not an empty one. What is settled while the ledger is asked is added to its answer; calls that began before their catalog had the
-// budget are not in it.
+// Budgets in the memory of this process, which all its workers share. A balance is what was settled in a period plus what calls under way have
+// reserved; the ledger holds every settled amount, so one worker reads a balance from it when the process starts or a budget is new. Until then
+// its calls are refused: an unknown balance is not an empty one. What is settled while the ledger is asked is added to its answer; calls that
+// began before their catalog had the budget are not in it.
 import type { Report } from '../core/events.ts'
 import type { BudgetRule } from '../core/snapshot.ts'
-import { type Account, type Balance, Balances } from './balances.ts'
+import { type Account, type Balance, Balances, type BalancesMemory, type Claim, type Refusal } from './balances.ts'
 import { periodOf } from './budget-period.ts'
 import { type SumsRead, readSums } from './budget-sums.ts'
 import type { Budgets, Reservation, SpendScope, UsageDimension, UsageQuery, UsageRow } from './contract.ts'
@@ -16,10 +16,11 @@ export interface BudgetsDeps {
   readonly report: Report
   /** Milliseconds since the epoch. */
   now(): number
-  /** Balances of runs kept in memory. */
-  readonly maxBalances?: number
-  /** Balances of calendar periods kept in memory. */
-  readonly maxPeriods?: number
+  readonly memory: BalancesMemory
+  /** Which worker this is. */
+  readonly worker: number
+  /** Hears of a call that was refused because its balance is not read. Default: it is read when it is time to try again. */
+  unread?(): void
 }
 
 /** Budgets, and what the wiring needs of them. */
@@ -29,15 +30,17 @@ export interface LiveBudgets extends Budgets {
    * be read is reported, refuses, and is read again when calls come.
    */
   prepare(budgets: readonly BudgetRule[]): Promise<void>
+  /** Reads again what could not be read, when it is time. */
+  retry(): void
+  /** Gives back what a worker that is gone had reserved. */
+  forget(worker: number): void
 }
 
-/** Makes budgets without balances. */
+/** One worker's hand on the budgets. */
 export function createBudgets(deps: BudgetsDeps): LiveBudgets {
   return new MemoryBudgets(deps)
 }
 
-const MAX_SESSIONS = 200_000
-const MAX_PERIODS = 500_000
 const MAX_RETRY_S = 86_400
 const UNREADY_RETRY_S = 1
 const FULL_RETRY_S = 60
@@ -49,82 +52,67 @@ class MemoryBudgets implements LiveBudgets {
   readonly #balances: Balances
   /** Budgets in force, by catalog, period and subject: several that differ in their amount share balances. */
   #wanted = new Map<string, BudgetRule>()
-  /** Of these, the ones whose balances were read. */
-  readonly #ready = new Set<string>()
-  /** What was settled of the budget that is being read, since the ledger was asked. */
-  #reading: { readonly basis: string; readonly settled: Map<string, number> } | undefined
   /** One reading after the other. */
   #work: Promise<void> = Promise.resolve()
   #retryAt = Number.POSITIVE_INFINITY
 
   constructor(deps: BudgetsDeps) {
     this.#deps = deps
-    this.#balances = new Balances({ maxSessions: deps.maxBalances ?? MAX_SESSIONS, maxPeriods: deps.maxPeriods ?? MAX_PERIODS })
+    this.#balances = new Balances(deps.memory, deps.worker)
   }
 
   prepare(budgets: readonly BudgetRule[]): Promise<void> {
+    const before = this.#wanted
     this.#wanted = new Map(budgets.map((budget) => [basisOf(budget), budget]))
-    for (const basis of this.#ready) {
-      if (this.#wanted.has(basis)) continue
-      this.#ready.delete(basis)
-      this.#balances.forget(basis)
-    }
+    for (const basis of before.keys()) if (!this.#wanted.has(basis)) this.#balances.setState(basis, 'unread')
     return this.#readWanted()
+  }
+
+  retry(): void {
+    if (this.#deps.now() >= this.#retryAt) void this.#readWanted()
+  }
+
+  forget(worker: number): void {
+    this.#balances.forget(worker)
   }
 
   reserve(budgets: readonly BudgetRule[], scope: SpendScope, nanoUsd: number): Reservation {
     const amount = Math.max(0, Math.ceil(nanoUsd))
-    const held: { readonly budget: BudgetRule; readonly account: Account }[] = []
-    for (const budget of budgets) {
-      const account = accountOf(budget, scope)
-      const retryAfterSeconds = this.#refusal(budget, account, amount)
-      if (retryAfterSeconds !== undefined) return { granted: false, budget, retryAfterSeconds }
-      held.push({ budget, account })
-    }
-    const accounts = new Map(held.map(({ account }) => [account.key, account]))
-    for (const account of accounts.values()) this.#balances.hold(account, amount)
+    const claims = budgets.map((budget): PaidClaim => ({ budget, account: accountOf(budget, scope), ...amountsOf(budget) }))
+    const now = this.#deps.now()
+    const refusal = this.#balances.reserve(claims, amount, now)
+    if (refusal !== undefined) return this.#refused(refusal, claims, now)
     let isOpen = true
     return {
       granted: true,
       settle: (cost) => {
         if (!isOpen) return
         isOpen = false
-        const settled = new Map([...accounts].map(([key, account]) => [key, this.#settle(account, amount, cost)]))
-        for (const { budget, account } of held) this.#tell(budget, settled.get(account.key))
+        for (const { claim, spent } of this.#balances.settle(claims, amount, cost)) this.#tell(claims, claim, spent)
       },
     }
   }
 
-  balance(budget: BudgetRule, scope: SpendScope): { readonly spent: number; readonly reserved: number } {
-    const { spent, reserved } = this.#balances.find(accountOf(budget, scope)) ?? { spent: 0, reserved: 0 }
-    return { spent, reserved }
+  balance(budget: BudgetRule, scope: SpendScope): Balance {
+    return this.#balances.find(accountOf(budget, scope))
   }
 
-  /** Seconds until the call may be tried again; undefined when the budget covers it. */
-  #refusal(budget: BudgetRule, account: Account, amount: number): number | undefined {
-    const now = this.#deps.now()
-    if (!this.#ready.has(account.basis)) {
-      if (now >= this.#retryAt) void this.#readWanted()
-      return UNREADY_RETRY_S
+  #refused({ kind, claim }: Refusal, claims: readonly PaidClaim[], now: number): Reservation {
+    const { account } = claim
+    const { budget } = paidBy(claims, claim)
+    if (kind === 'unread') {
+      if (this.#deps.unread === undefined) this.retry()
+      else this.#deps.unread()
+      return { granted: false, budget, retryAfterSeconds: UNREADY_RETRY_S }
     }
-    if (!this.#balances.hasRoom(account, now)) return FULL_RETRY_S
-    const { spent, reserved } = this.#balances.find(account) ?? { spent: 0, reserved: 0 }
-    const isOver = spent + reserved + amount > budget.nanoUsd || spent + reserved >= budget.nanoUsd
-    return isOver ? Math.max(1, Math.min(MAX_RETRY_S, Math.ceil((account.until - now) / 1_000))) : undefined
+    if (kind === 'full') return { granted: false, budget, retryAfterSeconds: FULL_RETRY_S }
+    const retryAfterSeconds = Math.max(1, Math.min(MAX_RETRY_S, Math.ceil((account.until - now) / 1_000)))
+    return { granted: false, budget, retryAfterSeconds }
   }
 
-  #settle(account: Account, amount: number, cost: number): Balance {
-    const balance = this.#balances.settle(account, amount, cost)
-    const isReading = this.#reading?.basis === account.basis
-    if (isReading) this.#reading?.settled.set(account.key, (this.#reading.settled.get(account.key) ?? 0) + cost)
-    else if (balance.open === 0 && !this.#ready.has(account.basis)) this.#balances.drop(account)
-    return balance
-  }
-
-  #tell(budget: BudgetRule, balance: Balance | undefined): void {
-    if (balance === undefined || budget.soft === undefined || balance.told || balance.spent < budget.soft * budget.nanoUsd) return
-    balance.told = true
-    this.#deps.report({ type: 'budget-soft', budget: budget.id, spentNanoUsd: balance.spent, nanoUsd: budget.nanoUsd })
+  #tell(claims: readonly PaidClaim[], claim: Claim, spentNanoUsd: number): void {
+    const { budget } = paidBy(claims, claim)
+    this.#deps.report({ type: 'budget-soft', budget: budget.id, spentNanoUsd, nanoUsd: budget.nanoUsd })
   }
 
   #readWanted(): Promise<void> {
@@ -135,46 +123,56 @@ class MemoryBudgets implements LiveBudgets {
 
   async #readAll(): Promise<void> {
     for (const [basis, budget] of this.#wanted) {
-      if (this.#ready.has(basis)) continue
+      if (this.#balances.state(basis) === 'ready') continue
       try {
         await this.#read(basis, budget)
       } catch (error) {
+        this.#balances.setState(basis, 'unread')
         this.#retryAt = this.#deps.now() + UNREADY_RETRY_S * 1_000
         this.#deps.report({ type: 'internal-error', error: new Error(`the balances of budget ${budget.id}`, { cause: error }) })
-      } finally {
-        this.#reading = undefined
       }
     }
   }
 
   async #read(basis: string, budget: BudgetRule): Promise<void> {
     const now = this.#deps.now()
+    const { maxSessions, maxPeriods } = this.#deps.memory
     const { from, to } = periodOf(budget.per, now)
     const isSession = budget.per === 'session'
     const toAccount = (subject: readonly (string | null)[]) => makeAccount({ basis, from, isSession, until: to }, subject)
-    const settled = new Map<string, number>()
-    this.#reading = { basis, settled }
     const read: SumsRead = {
       from: isSession ? now - SESSION_RANGE_MS : from,
       to: now + SESSION_RANGE_MS,
       by: dimensionsOf(budget),
       catalog: budget.catalog,
-      ...(isSession ? { enough: this.#deps.maxBalances ?? MAX_SESSIONS } : { max: this.#deps.maxPeriods ?? MAX_PERIODS }),
+      ...(isSession ? { enough: maxSessions } : { max: maxPeriods }),
     }
     // An answer holds nothing that is settled after its question; the newest moments are asked for first, and those are settled meanwhile.
     const query = (asked: UsageQuery, isFirst: boolean) => {
-      if (isFirst) settled.clear()
+      if (isFirst) this.#balances.setState(basis, 'reading')
       return this.#deps.query(asked)
     }
     const sums = await readSums(read, query)
-    if (this.#wanted.get(basis) === undefined) return // taken away meanwhile
-    const accounts = new Map([...sums.values()].map(({ subject, nanoUsd }) => [toAccount(subject), nanoUsd]))
-    const known = new Set([...accounts.keys()].map(({ key }) => key))
-    for (const [account, nanoUsd] of accounts) this.#balances.assign(account, nanoUsd + (settled.get(account.key) ?? 0))
-    for (const { account } of this.#balances.of(basis))
-      if (!known.has(account.key) && account.until === to) this.#balances.assign(account, settled.get(account.key) ?? 0)
-    this.#ready.add(basis)
+    if (this.#wanted.get(basis) === undefined) return this.#balances.setState(basis, 'unread') // taken away meanwhile
+    const accounts = [...sums.values()].map(({ subject, nanoUsd }) => ({ account: toAccount(subject), nanoUsd }))
+    this.#balances.assign(basis, accounts, to)
+    this.#balances.setState(basis, 'ready')
   }
+}
+
+interface PaidClaim extends Claim {
+  readonly budget: BudgetRule
+}
+
+function amountsOf({ nanoUsd, soft }: BudgetRule): Pick<Claim, 'nanoUsd' | 'softNanoUsd'> {
+  return soft === undefined ? { nanoUsd } : { nanoUsd, softNanoUsd: soft * nanoUsd }
+}
+
+/** The claim as it was made: a refusal names one of those it was given. */
+function paidBy(claims: readonly PaidClaim[], claim: Claim): PaidClaim {
+  const found = claims.find((one) => one === claim)
+  if (found === undefined) throw new Error('a claim of another call')
+  return found
 }
 
 /** What a balance is kept by; amounts and thresholds may change without touching it. */

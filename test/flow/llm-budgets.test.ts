@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import type { BudgetRule } from '../../src/core/snapshot.ts'
+import { allocateBalances } from '../../src/metering/balances.ts'
 import { createBudgets } from '../../src/metering/budgets.ts'
 import { createLedger } from '../../src/metering/ledger.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -32,6 +33,8 @@ it('more runs than the ledger answers at once are balances all the same', { time
     query: (query) => ledger.query(query),
     report: ({ type }) => events.push(type),
     now: () => now,
+    memory: allocateBalances({ workers: 1, maxSessions: 20_000, maxPeriods: 1_000 }),
+    worker: 0,
   })
 
   await budgets.prepare([perRun])

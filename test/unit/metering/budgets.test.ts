@@ -5,7 +5,8 @@ import { GatewayError } from '../../../src/core/errors.ts'
 import type { Principal } from '../../../src/core/principal.ts'
 import type { BudgetRule } from '../../../src/core/snapshot.ts'
 import { periodOf } from '../../../src/metering/budget-period.ts'
-import { createBudgets } from '../../../src/metering/budgets.ts'
+import { allocateBalances } from '../../../src/metering/balances.ts'
+import { type BudgetsDeps, createBudgets as createWorkerBudgets } from '../../../src/metering/budgets.ts'
 import type { SpendScope, UsageQuery, UsageRow } from '../../../src/metering/contract.ts'
 
 const NOON = Date.UTC(2026, 10, 23, 12)
@@ -23,6 +24,13 @@ const monthly = (fields: Partial<BudgetRule> = {}): BudgetRule => ({
 function scope(team = 'research', session = 'run', at = NOON): SpendScope {
   const principal: Principal = { issuer: 'i', subject: team, kind: 'agent', team, groups: [], roles: [], scopes: [] }
   return { identity: { principal, key: team, method: 'jwt' }, session, at }
+}
+
+type BudgetsPlan = Pick<BudgetsDeps, 'query' | 'report' | 'now'> & { readonly maxBalances?: number; readonly maxPeriods?: number }
+
+function createBudgets({ query, report, now, maxBalances = 1_000, maxPeriods = 1_000 }: BudgetsPlan) {
+  const memory = allocateBalances({ workers: 1, maxSessions: maxBalances, maxPeriods })
+  return createWorkerBudgets({ query, report, now, memory, worker: 0 })
 }
 
 async function opened(budgets: readonly BudgetRule[], rows: readonly Partial<UsageRow>[] = []) {

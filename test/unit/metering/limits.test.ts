@@ -1,10 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { LimitRule } from '../../../src/metering/contract.ts'
-import { createLimiter } from '../../../src/metering/limits.ts'
+import { allocateLimiter, createLimiter as createWorkerLimiter } from '../../../src/metering/limits.ts'
 
 const rate = (key: string, max: number): LimitRule => ({ key, kind: 'rate', max, label: key })
 const concurrent = (key: string, max: number): LimitRule => ({ key, kind: 'concurrent', max, label: key })
+
+function createLimiter({ now, maxWindows = 2_048 }: { readonly now: () => number; readonly maxWindows?: number }) {
+  const memory = allocateLimiter({ workers: 1, maxWindows, maxMoments: 4_096 })
+  return createWorkerLimiter({ now, memory, worker: 0 })
+}
 
 function atClock(start = 0, maxWindows?: number) {
   const clock = { now: start }
@@ -28,7 +33,7 @@ describe('rates', () => {
               continue
             }
             const { retryAfterSeconds } = admission
-            const before = createLimiter({ now: () => clock.now })
+            const before = createLimiter({ now: () => clock.now, maxWindows: 1 })
             expect(before.admit([rate('key', max)]).admitted).toBe(true)
             const freeAt = admitted.at(-max)! + 60_000
             expect(retryAfterSeconds * 1_000).toBeGreaterThanOrEqual(freeAt - clock.now)
