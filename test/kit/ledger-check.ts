@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { listSegments, readSegment, segmentPath } from '../../src/metering/journal-reader.ts'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readSegment } from '../../src/metering/journal-reader.ts'
 import { keyOf, readEntries, readUsage, type AdminEntry, type AdminSide, type AdminUsage } from './admin-side.ts'
 
 /** Where the ledger of a gateway is, on disk and behind the admin API. */
@@ -26,16 +26,27 @@ export async function checkLedger(place: LedgerPlace, ids: readonly string[] = [
   ]
 }
 
+/** A line begins with its checksum, the exchange id and the attempt. */
+const LINE = /^\S+ \["([^"]+)",(\d+),/gm
+
 /** Every line of every journal file. One that is torn at the end of its file was never acknowledged, and is nothing wrong. */
 function readJournal(state: string): { readonly keys: readonly string[]; readonly wrong: readonly string[] } {
-  const files = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) => /journal-\d+\.log$/.test(name))
-  const segments = [...new Set(files.map((name) => dirname(join(state, name))))].flatMap((directory) =>
-    listSegments(directory).map((segment) => segmentPath(directory, segment)),
-  )
-  const items = segments.flatMap((path) => [...readSegment(path, 0)].map((item) => ({ path, item })))
+  const files = readdirSync(state, { recursive: true, encoding: 'utf8' }).map((name) => join(state, name))
+  const segments = files
+    .filter((name) => /journal-\d+\.log$/.test(name))
+    .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
+  const unread = segments.filter(({ text }) => text.includes('\n') && text.search(LINE) < 0)
   return {
-    keys: items.flatMap(({ item }) => (item.kind === 'entry' ? [`${item.cells[0]} ${item.cells[1]}`] : [])),
-    wrong: items.flatMap(({ path, item }) => (item.kind === 'corrupt' ? [`${path} has a corrupt line before ${item.end}`] : [])),
+    keys: segments.flatMap(({ text }) => [...text.matchAll(LINE)].map(([, id, attempt]) => `${id} ${attempt}`)),
+    wrong: [
+      ...unread.map(({ path }) => `no line of ${path} begins as an entry does`),
+      ...files.filter((name) => name.endsWith('.bad')).map((name) => `${name} keeps lines that are no entries`),
+      ...segments.flatMap(({ path }) =>
+        [...readSegment(path, 0)].flatMap((item) =>
+          item.kind === 'corrupt' ? [`${path} has a corrupt line before ${item.end}`] : [],
+        ),
+      ),
+    ],
   }
 }
 
