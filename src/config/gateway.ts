@@ -153,12 +153,9 @@ const Egress = z.strictObject({
         .url({ protocol: /^https?$/ })
         .meta({ description: 'The proxy, for instance http://proxy.example.com:3128, without credentials.' }),
       credentials: SecretReference.optional().meta({ description: 'user:password for the proxy, by reference.' }),
-      direct: z
-        .array(Glob)
-        .default([])
-        .meta({
-          description: 'Hosts reached without it, for instance *.corp.example.com. "*" stands for any run of characters.',
-        }),
+      direct: z.array(Glob).default([]).meta({
+        description: 'Hosts reached without it, for instance *.corp.example.com. "*" stands for any run of characters.',
+      }),
     })
     .optional()
     .meta({

@@ -3,7 +3,9 @@ import { GatewayError } from '../core/errors.ts'
 /** Each with a bit of its own, to note which were seen. */
 const SINGLE: ReadonlyMap<string, number> = new Map(
   [
+    'api-key',
     'authorization',
+    'content-encoding',
     'content-length',
     'content-type',
     'host',
@@ -15,6 +17,7 @@ const SINGLE: ReadonlyMap<string, number> = new Map(
     'origin',
     'x-api-key',
     'x-tollgate-session',
+    'x-tollgate-strict',
   ].map((name, place) => [name, 1 << place]),
 )
 

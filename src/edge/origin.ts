@@ -26,10 +26,14 @@ export function originRules(options: {
   }
 }
 
+/** RFC 9110 section 7.2, without percent escapes: a name or an IPv4 address, or an IPv6 address in brackets, and a port. */
+const HOST = /^(?:[a-z0-9._~-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i
+
 /** DNS rebinding protection: the `Host` must be one of ours. */
 export function assertHost(rules: OriginRules, host: string | undefined): void {
   if (host !== undefined && rules.hosts.has(host.toLowerCase())) return
   if (host !== undefined && rules.loopback && LOOPBACK_NAMES.has(hostName(host))) return
+  if (host !== undefined && !HOST.test(host)) throw new GatewayError('invalid_request', 'the Host header is malformed')
   throw new GatewayError('misdirected', 'this gateway does not answer for that Host')
 }
 

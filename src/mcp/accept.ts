@@ -22,8 +22,14 @@ export function readAccept(header: string | undefined): Accept {
   return { json: json >= 0, stream: stream >= 0, prefersStream: stream >= 0 && (json < 0 || stream < json) }
 }
 
-/** Tells whether a `Content-Type` header is exactly the media type of JSON. Parameters such as charset are ignored. */
+/** Tells whether a `Content-Type` header is exactly the media type of JSON, which is UTF-8. Parameters are ignored but for another charset. */
 export function isJsonType(header: string | undefined): boolean {
   if (header === 'application/json') return true
-  return (header ?? '').split(';', 1)[0]?.trim().toLowerCase() === 'application/json'
+  const [type = '', ...parameters] = (header ?? '').toLowerCase().split(';')
+  return type.trim() === 'application/json' && !parameters.some(isOtherCharset)
+}
+
+function isOtherCharset(parameter: string): boolean {
+  const [name = '', value = ''] = parameter.split('=', 2)
+  return name.trim() === 'charset' && !/^"?utf-?8"?$/.test(value.trim())
 }

@@ -2,46 +2,24 @@
 // facets. Each attack carries a valid credential and a second request that would be executed if the first were understood otherwise than
 // refused; a control caller is answered before and after on connections of its own.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createDoorRequests, DOOR_BODIES, DOOR_PATHS, type DoorPath, type DoorRequests } from '../support/door-requests.ts'
 import { startModelGateway, type ModelGateway } from '../support/model-gateway.ts'
 import { talk, type WireAnswer } from '../support/raw-http.ts'
 
 let door: ModelGateway
+let requests: DoorRequests
 
 beforeAll(async () => {
   door = await startModelGateway({ file: { bounds: { headersMs: 300, bodyMs: 300 } } })
+  requests = createDoorRequests(door)
 })
 afterAll(() => door[Symbol.asyncDispose]())
-
-const CHAT = '{"model":"openai","messages":[{"role":"user","content":"hi"}]}'
-const LIST =
-  '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}'
-
-/** A door by its path, the body it executes, and the headers that go with it. */
-const DOORS = {
-  '/v1/chat/completions': { body: CHAT, headers: '' },
-  '/mcp': {
-    body: LIST,
-    headers: 'Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n',
-  },
-} as const
-type Path = keyof typeof DOORS
-const PATHS = ['/v1/chat/completions', '/mcp'] as const
-
-/** The first lines of a request that is in order but for its framing, which comes next. */
-function front(path: Path, line = `POST ${path} HTTP/1.1`): string {
-  return `${line}\r\nHost: ${new URL(door.url).host}\r\nAuthorization: Bearer ${door.token}\r\nContent-Type: application/json\r\n${DOORS[path].headers}`
-}
-
-/** A whole request in order. */
-function request(path: Path, { headers = '', body = DOORS[path].body }: { headers?: string; body?: string } = {}): string {
-  return `${front(path)}Content-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
-}
 
 /** How often a provider was asked so far. */
 const executed = (): number => door.fakes.requests().length
 
 async function control(): Promise<void> {
-  const answer = await talk(door.url, request('/v1/chat/completions'), { answers: 1 })
+  const answer = await talk(door.url, requests.whole('/v1/chat/completions'), { answers: 1 })
   expect(answer.answers.map(({ status }) => status)).toEqual([200])
 }
 
@@ -62,17 +40,21 @@ async function expectRefused(bytes: string | Buffer, statuses: readonly number[]
   await control()
 }
 
-describe.each(PATHS)('at %s', (path) => {
-  const hidden = () => request(path)
+describe.each(DOOR_PATHS)('at %s', (path) => {
+  const hidden = () => requests.whole(path)
   const chunked = (body: string) => `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n0\r\n\r\n`
 
   test('the requests these attacks are made of are executed when in order', async () => {
     const before = executed()
 
-    const plain = await talk(door.url, request(path), { answers: 1 })
-    const pieces = await talk(door.url, `${front(path)}Transfer-Encoding: chunked\r\n\r\n${chunked(DOORS[path].body)}`, {
-      answers: 1,
-    })
+    const plain = await talk(door.url, requests.whole(path), { answers: 1 })
+    const pieces = await talk(
+      door.url,
+      `${requests.front(path)}Transfer-Encoding: chunked\r\n\r\n${chunked(DOOR_BODIES[path])}`,
+      {
+        answers: 1,
+      },
+    )
 
     expect([plain, pieces].map(({ answers }) => answers[0]?.status)).toEqual([200, 200])
     if (path === '/v1/chat/completions') expect(executed()).toBeGreaterThan(before)
@@ -103,7 +85,7 @@ describe.each(PATHS)('at %s', (path) => {
     ['a space before the colon of the coding', 'Transfer-Encoding : chunked\r\n'],
   ]
   test.each(lengths)('B01: %s ends the connection and nothing is routed', async (_name, framing) => {
-    await expectRefused(`${front(path)}${framing}\r\n0\r\n\r\n${hidden()}`)
+    await expectRefused(`${requests.front(path)}${framing}\r\n0\r\n\r\n${hidden()}`)
   })
 
   const lines: readonly [string, (head: string) => string][] = [
@@ -129,7 +111,7 @@ describe.each(PATHS)('at %s', (path) => {
     ['no version', (head) => head.replace(' HTTP/1.1', '')],
   ]
   test.each(lines)('B02: %s ends the connection and nothing is routed', async (_name, spoil) => {
-    await expectRefused(`${spoil(`${front(path)}Content-Length: 0\r\n\r\n`)}${hidden()}`)
+    await expectRefused(`${spoil(`${requests.front(path)}Content-Length: 0\r\n\r\n`)}${hidden()}`)
   })
 
   const chunks: readonly [string, string, readonly number[]][] = [
@@ -149,7 +131,7 @@ describe.each(PATHS)('at %s', (path) => {
     ['trailers without end', `0\r\n${'X-Trailer: a\r\n'.repeat(2_000)}\r\n`, [400, 431]],
   ]
   test.each(chunks)('B03: %s ends the connection and nothing is routed', async (_name, body, statuses) => {
-    await expectRefused(`${front(path)}Transfer-Encoding: chunked\r\n\r\n${body}${hidden()}`, statuses)
+    await expectRefused(`${requests.front(path)}Transfer-Encoding: chunked\r\n\r\n${body}${hidden()}`, statuses)
   })
 
   test.each([
@@ -157,15 +139,15 @@ describe.each(PATHS)('at %s', (path) => {
     ['a piece that never comes', `Transfer-Encoding: chunked\r\n\r\nFFFF\r\nhello`],
     ['a body shorter than its length', `Content-Length: 100\r\n\r\n{`],
   ])('B03: %s is given up after the time for a body', async (_name, rest) => {
-    await expectRefused(`${front(path)}${rest}`, [408])
+    await expectRefused(`${requests.front(path)}${rest}`, [408])
   })
 
   test('B03: trailers change nothing: they name no caller, no length and no session', async () => {
     const trailers = 'Authorization: Bearer other\r\nContent-Length: 5\r\nMcp-Session-Id: stolen\r\n'
-    const body = DOORS[path].body
+    const body = DOOR_BODIES[path]
     const framed = `${Buffer.byteLength(body).toString(16)}\r\n${body}\r\n0\r\n${trailers}\r\n`
 
-    const { answers } = await talk(door.url, `${front(path)}Transfer-Encoding: chunked\r\n\r\n${framed}`, {
+    const { answers } = await talk(door.url, `${requests.front(path)}Transfer-Encoding: chunked\r\n\r\n${framed}`, {
       answers: 1,
       withinMs: 3_000,
     })
@@ -185,7 +167,7 @@ describe.each(PATHS)('at %s', (path) => {
   ]
   test.each(encodings)('B26: %s in a text is a parse error', async (_name, bytes) => {
     const before = executed()
-    const [first = '', last = ''] = DOORS[path].body.split(/(?<=":")(?=hi"|tools)/)
+    const [first = '', last = ''] = DOOR_BODIES[path].split(/(?<=":")(?=hi"|tools)/)
     const body = Buffer.concat([Buffer.from(first), bytes, Buffer.from(last)])
 
     const answer = await send(path, body)
@@ -203,20 +185,20 @@ describe.each(PATHS)('at %s', (path) => {
   ])('B26: a body in %s is a parse error', async (_name, encode) => {
     const before = executed()
 
-    const answer = await send(path, encode(DOORS[path].body))
+    const answer = await send(path, encode(DOOR_BODIES[path]))
 
     expectParseError(path, answer)
     expect(executed()).toBe(before)
   })
 })
 
-async function send(path: Path, body: Buffer): Promise<WireAnswer | undefined> {
-  const head = Buffer.from(`${front(path)}Content-Length: ${body.length}\r\n\r\n`)
+async function send(path: DoorPath, body: Buffer): Promise<WireAnswer | undefined> {
+  const head = Buffer.from(`${requests.front(path)}Content-Length: ${body.length}\r\n\r\n`)
   const { answers } = await talk(door.url, Buffer.concat([head, body]), { answers: 1 })
   return answers[0]
 }
 
-function expectParseError(path: Path, answer: WireAnswer | undefined): void {
+function expectParseError(path: DoorPath, answer: WireAnswer | undefined): void {
   expect(answer?.status, answer?.body).toBe(400)
   const { error } = JSON.parse(answer?.body ?? '') as { error: unknown } // both facets put their error there
   expect(error).toMatchObject(path === '/mcp' ? { code: -32_700 } : { type: 'invalid_request_error' })
@@ -229,11 +211,14 @@ describe('other protocols on the plain port', () => {
     ['a TLS hello', () => Buffer.concat([HELLO, Buffer.alloc(97, 1)])],
     ['HTTP/0.9', () => 'GET /mcp\r\n\r\n'],
     ['HTTP/0.9 with a line feed alone', () => 'GET /mcp\n'],
-    ['a version of the future', () => front('/mcp', 'POST /mcp HTTP/3.0') + 'Content-Length: 0\r\n\r\n'],
-    ['a version nobody made', () => front('/mcp', 'POST /mcp HTTP/1.9') + 'Content-Length: 0\r\n\r\n'],
-    ['another protocol with the same numbers', () => front('/mcp', 'POST /mcp HTCP/1.1') + 'Content-Length: 0\r\n\r\n'],
+    ['a version of the future', () => requests.front('/mcp', { line: 'POST /mcp HTTP/3.0' }) + 'Content-Length: 0\r\n\r\n'],
+    ['a version nobody made', () => requests.front('/mcp', { line: 'POST /mcp HTTP/1.9' }) + 'Content-Length: 0\r\n\r\n'],
+    [
+      'another protocol with the same numbers',
+      () => requests.front('/mcp', { line: 'POST /mcp HTCP/1.1' }) + 'Content-Length: 0\r\n\r\n',
+    ],
     ['the banner of SSH', () => 'SSH-2.0-OpenSSH_9.6\r\n'],
-    ['the line of the PROXY protocol', () => `PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n${request('/mcp')}`],
+    ['the line of the PROXY protocol', () => `PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n${requests.whole('/mcp')}`],
     ['the second version of the PROXY protocol', () => Buffer.from('0d0a0d0a000d0a515549540a2111000c', 'hex')],
     ['SOCKS', () => Buffer.from('050100', 'hex')],
     ['nothing but zeros', () => Buffer.alloc(64)],
@@ -260,7 +245,7 @@ describe('other protocols on the plain port', () => {
       'Connection: Upgrade\r\nUpgrade: websocket\r\n',
     ]
     for (const headers of offers) {
-      const { text } = await talk(door.url, request('/mcp', { headers }), { answers: 1, withinMs: 1_000 })
+      const { text } = await talk(door.url, requests.whole('/mcp', { headers }), { answers: 1, withinMs: 1_000 })
 
       expect(text).not.toMatch(/^HTTP\/1\.1 101/)
     }
