@@ -33,6 +33,8 @@ export interface Responder {
   bytes(headers: Readonly<Record<string, string>>): ByteStream
   /** True when something was sent or a stream was started. */
   readonly started: boolean
-  /** Aborted when the caller hangs up before the answer is complete. */
-  readonly signal: AbortSignal
+  /** Whether the caller hung up before the answer was complete. */
+  readonly hungUp: boolean
+  /** Called when the caller hangs up before the answer is complete; at once when it already did. */
+  onHangUp(listener: () => void): void
 }

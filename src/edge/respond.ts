@@ -43,8 +43,7 @@ class HttpResponder implements OpenResponder {
   readonly #response: ServerResponse
   readonly #options: RespondOptions
   #started = false
-  /** Made when somebody asks: most answers are complete before anybody could. */
-  #hangUp: AbortController | undefined
+  #hangUps: (() => void)[] | undefined
 
   constructor(response: ServerResponse, options: RespondOptions) {
     this.#response = response
@@ -53,19 +52,22 @@ class HttpResponder implements OpenResponder {
   }
 
   closed(): void {
-    if (!this.#response.writableFinished) this.#hangUp?.abort()
+    if (this.#response.writableFinished) return
+    for (const listener of this.#hangUps ?? []) listener()
+    this.#hangUps = undefined
   }
 
   get started(): boolean {
     return this.#started
   }
 
-  get signal(): AbortSignal {
-    if (this.#hangUp === undefined) {
-      this.#hangUp = new AbortController()
-      if (this.#response.destroyed && !this.#response.writableFinished) this.#hangUp.abort()
-    }
-    return this.#hangUp.signal
+  get hungUp(): boolean {
+    return this.#response.destroyed && !this.#response.writableFinished
+  }
+
+  onHangUp(listener: () => void): void {
+    if (this.hungUp) listener()
+    else (this.#hangUps ??= []).push(listener)
   }
 
   send(status: number, headers: Readonly<Record<string, string>>, body?: string | Buffer): void {

@@ -14,20 +14,15 @@ import { answerHeaders, passedHeaders } from './answer-headers.ts'
 import { conditionFacts } from './conditions.ts'
 import type { LlmDeps, LlmHttpRequest } from './contract.ts'
 import { countHere, needsOwnCount } from './count-tokens.ts'
-import { decodeMessagesCount } from './dialects/messages.ts'
 import { answerFacts, countBody, endError } from './endings.ts'
 import { toDialectError } from './errors.ts'
 import { estimateOf } from './estimate-of.ts'
 import { toExchange } from './exchange.ts'
-import { newId } from './ids.ts'
-import type { ChatRequest } from './middle.ts'
 import { proposalsOf } from './proposals.ts'
 import { type Door, type ModelRequest, readRequest } from './request.ts'
-import { Delivery } from './run/delivery.ts'
-import { roughTokens } from './run/estimate.ts'
 import { type ModelAnswer, run } from './run/run.ts'
-import type { ModelVisit } from './run/visit.ts'
-import { keepsSignatures, type SignatureMemory } from './signature.ts'
+import { ModelVisit, type VisitHost } from './run/visit.ts'
+import type { SignatureMemory } from './signature.ts'
 import { strictBody } from './strict-body.ts'
 
 /** What the facet keeps while it runs. */
@@ -43,36 +38,10 @@ export interface Active {
   readonly identity: Identity
 }
 
-/** A call that ended in an error before anything was sent. */
-export interface RefusedCall {
-  readonly error: GatewayError
-  readonly headers: Readonly<Record<string, string>>
-}
-
-/** Takes one request down the road and answers it, unless it is refused: then it says how. Throws what was wrong with the request itself. */
-export async function runCall(
-  parts: LlmParts,
-  door: Door,
-  http: LlmHttpRequest,
-  responder: Responder,
-): Promise<RefusedCall | undefined> {
-  const call = new ModelCall(parts, door, http, responder)
-  parts.active.set(call, call)
-  try {
-    await call.answer()
-    return undefined
-  } catch (error) {
-    if (!(error instanceof GatewayError)) throw error
-    return { error, headers: call.headers() }
-  } finally {
-    call.over()
-    parts.active.delete(call)
-  }
-}
-
 const KEEP_ALIVE_MIN_MS = 1_000
-/** One request on its way; the facet call of the road. */
-class ModelCall implements FacetCall<ModelAnswer>, Active {
+
+/** One request on its way; the facet call of the road. Made and answered by the facet, which also says how it failed. */
+export class ModelCall implements FacetCall<ModelAnswer>, Active, VisitHost {
   readonly kind = 'model'
   readonly target: string
   readonly controller = new AbortController()
@@ -87,8 +56,6 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   #visit: ModelVisit | undefined
   #gauges: readonly Gauge[] = []
   #keepAlive: NodeJS.Timeout | undefined
-  #dropped: readonly string[] = []
-  #attemptAt = 0
   /** The body with words the guard changed. */
   #rewritten: JsonObject | undefined
   /** The guard changed words of the answer. */
@@ -118,8 +85,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       dialect: door.dialect.name,
       signal: this.controller.signal,
     })
-    responder.signal.addEventListener('abort', () => this.controller.abort(), { once: true })
-    if (responder.signal.aborted) this.controller.abort()
+    responder.onHangUp(() => this.controller.abort())
   }
 
   get identity(): Identity {
@@ -181,7 +147,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     }
   }
 
-  async open(decision: Decision, road: Road): Promise<ModelAnswer> {
+  open(decision: Decision, road: Road): Promise<ModelAnswer> {
     const { deps, signatures } = this.#parts
     if (this.#rewritten !== undefined) {
       const bytes = Buffer.from(JSON.stringify(this.#rewritten))
@@ -192,7 +158,7 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
     const plan = deps.router.plan({
       item: visit.item,
       principal: this.identity.principal,
-      stickyKey: JSON.stringify([this.identity.key, this.#exchange.session]),
+      stickyKey: visit.route.sticky ? JSON.stringify([this.identity.key, this.#exchange.session]) : '',
       request: this.#conditions(),
       operation: visit.request.door.operation,
       dialect: visit.request.door.dialect.name,
@@ -200,9 +166,13 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
       now: deps.now().getTime(),
     })
     const targets = plan.targets.map((target) => concreteTarget(target, visit.item, this.target))
-    if (needsOwnCount(visit.request.door.operation, plan))
-      return { kind: 'counted', inputTokens: await countHere(visit.request.json, (text) => deps.countTokens(text)) }
-    return await run({ deps, signatures }, visit, { ...plan, targets }, road)
+    if (needsOwnCount(visit.request.door.operation, plan)) return this.#count()
+    return run({ deps, signatures }, visit, { targets, considered: plan.considered }, road)
+  }
+
+  async #count(): Promise<ModelAnswer> {
+    const inputTokens = await countHere(this.#request.json, (text) => this.#parts.deps.countTokens(text))
+    return { kind: 'counted', inputTokens }
   }
 
   facts(answer: ModelAnswer): AnswerFacts {
@@ -256,7 +226,9 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   #sendWhole(answer: Extract<ModelAnswer, { kind: 'whole' }>): void {
     const { whole } = answer
     const body = whole.bytes === undefined || this.#isChanged ? JSON.stringify(whole.json) : whole.bytes
-    this.#responder.send(200, { 'content-type': 'application/json', ...this.#headers(answer.facts.dropped, 0) }, body)
+    const headers = this.#headers(answer.facts.dropped, 0)
+    headers['content-type'] = 'application/json'
+    this.#responder.send(200, headers, body)
   }
 
   #sendCount(inputTokens: number): void {
@@ -287,53 +259,27 @@ class ModelCall implements FacetCall<ModelAnswer>, Active {
   #toVisit({ item }: Decision): ModelVisit {
     const grant = item?.model
     if (item === undefined || grant === undefined) throw new GatewayError('internal', 'a model has no route')
-    const visit: ModelVisit = {
+    return new ModelVisit(this, {
       exchange: this.#exchange,
       request: this.#request,
       item,
       grant,
-      route: grant.route,
-      strict: this.#request.strict || grant.strict,
-      delivery: new Delivery({
-        open: () => this.#openStream(),
-        onHangUp: () => this.controller.abort(),
-        onDrain: () => visit.attempt?.drained(),
-      }),
       passed: passedHeaders(this.#http.headers),
-      begin: (dropped, at) => {
-        visit.delivery.reset()
-        this.#dropped = dropped
-        this.#attemptAt = at
-      },
-      attempt: undefined,
-      sink: undefined,
-      encodeContext: () => ({
-        model: this.target,
-        created: Math.floor(this.#exchange.at / 1_000),
-        includeUsage: this.#request.includeUsage,
-        estimatedInput: roughTokens(this.#request.bytes.length),
-        newId,
-      }),
-      middle: (json, family) => this.#toMiddle(json, family),
-    }
-    return visit
+      signatures: this.#parts.signatures,
+    })
   }
 
-  #toMiddle(json: JsonObject, family: string): ChatRequest {
-    const { dialect, operation } = this.#request.door
-    if (operation === 'count_tokens') return decodeMessagesCount(json)
-    const request = dialect.decodeRequest(json)
-    return keepsSignatures(dialect.name) ? request : this.#parts.signatures.restore(this.identity.key, request, family)
-  }
-
-  #openStream(): ReturnType<Responder['bytes']> {
+  openStream({ dropped, attemptAt }: ModelVisit): ReturnType<Responder['bytes']> {
     const { deps } = this.#parts
-    const visit = this.#visitOf()
-    const headers = this.#headers(this.#dropped, deps.monotonic() - this.#attemptAt)
+    const headers = this.#headers(dropped, deps.monotonic() - attemptAt)
     const frame = this.#request.door.dialect.keepAlive()
     const everyMs = Math.max(KEEP_ALIVE_MIN_MS, deps.bounds.keepAliveMs)
-    this.#keepAlive = setInterval(() => visit.delivery.keepAlive(frame), everyMs)
+    this.#keepAlive = setInterval(() => this.#visit?.delivery.keepAlive(frame), everyMs)
     this.#keepAlive.unref()
     return this.#responder.bytes(headers)
+  }
+
+  hangUp(): void {
+    this.controller.abort()
   }
 }

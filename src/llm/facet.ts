@@ -2,12 +2,12 @@ import { GatewayError } from '../core/errors.ts'
 import type { Identity } from '../core/principal.ts'
 import type { Responder } from '../core/responder.ts'
 import { InFlight } from '../lib/in-flight.ts'
-import { runCall, type LlmParts } from './call.ts'
+import { type LlmParts, ModelCall } from './call.ts'
 import type { LlmDeps, LlmFacet, LlmHttpRequest } from './contract.ts'
 import { toDialectError } from './errors.ts'
-import { createItemMemory, type ItemMemory } from './items.ts'
+import { createItemMemory } from './items.ts'
 import { listModels } from './models.ts'
-import { dialectOf, doorOf } from './request.ts'
+import { dialectOf, type Door, doorOf } from './request.ts'
 import { createSignatureMemory } from './signature.ts'
 
 const SIGNATURE_ENTRIES = 20_000
@@ -26,13 +26,23 @@ export function createLlmFacet(deps: LlmDeps): LlmFacet {
   const idle: (() => void)[] = []
   return {
     async handle(request, responder) {
+      let call: ModelCall | undefined
       try {
-        await serve(parts, items, request, responder)
+        const door = doorFor(request)
+        if (door === undefined) return responder.send(200, headersOf(request), JSON.stringify(listModels(deps, request)))
+        const followed = items.follow(door, request)
+        call = new ModelCall(parts, followed.door, followed.http, responder)
+        parts.active.set(call, call)
+        await call.answer()
+        followed.done()
       } catch (error) {
         if (!(error instanceof GatewayError)) deps.report({ type: 'internal-error', exchange: request.exchangeId, error })
-        refuse(request, responder, error)
+        refuse(request, responder, error, call?.headers())
+      } finally {
+        if (call !== undefined) parts.active.delete(call)
+        call?.over()
+        if (parts.active.size === 0) for (const resolve of idle.splice(0)) resolve()
       }
-      if (parts.active.size === 0) for (const resolve of idle.splice(0)) resolve()
     },
     drain: () => (parts.active.size === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve))),
     close() {
@@ -46,18 +56,16 @@ export function createLlmFacet(deps: LlmDeps): LlmFacet {
   }
 }
 
-async function serve(parts: LlmParts, items: ItemMemory, request: LlmHttpRequest, responder: Responder): Promise<void> {
-  if (request.path === '/v1/models' || request.path.startsWith('/v1/models/')) {
-    if (request.httpMethod !== 'GET') throw new GatewayError('method_not_allowed', 'the list of models takes GET')
-    return responder.send(200, headersOf(request), JSON.stringify(listModels(parts.deps, request)))
+/** The door a request came to; undefined for the list of models. */
+function doorFor({ path, httpMethod }: LlmHttpRequest): Door | undefined {
+  if (path === '/v1/models' || path.startsWith('/v1/models/')) {
+    if (httpMethod !== 'GET') throw new GatewayError('method_not_allowed', 'the list of models takes GET')
+    return undefined
   }
-  const door = doorOf(request.path)
-  if (door === undefined) throw new GatewayError('method_not_found', `there is no ${request.path}`)
-  if (request.httpMethod !== 'POST') throw new GatewayError('method_not_allowed', `${request.path} takes POST`)
-  const followed = items.follow(door, request)
-  const refused = await runCall(parts, followed.door, followed.http, responder)
-  if (refused === undefined) followed.done()
-  else refuse(request, responder, refused.error, refused.headers)
+  const door = doorOf(path)
+  if (door === undefined) throw new GatewayError('method_not_found', `there is no ${path}`)
+  if (httpMethod !== 'POST') throw new GatewayError('method_not_allowed', `${path} takes POST`)
+  return door
 }
 
 /** Answers with an error in the caller's dialect. */

@@ -46,7 +46,7 @@ export async function serveListen(parts: McpParts, incoming: Incoming, responder
   const stop = () => {
     for (const end of watches.values()) end()
   }
-  if (responder.signal.aborted) return stop()
+  if (responder.hungUp) return stop()
   const opened = responder.stream(STREAM_HEADERS, { idle: true })
   const closed = new Promise<void>((resolve) => opened.onClose(() => resolve()))
   out.stream = opened

@@ -46,7 +46,7 @@ export function createModernDoor(parts: McpParts): ModernDoor {
       const controller = takesTime ? new AbortController() : AT_ONCE
       const incoming = toIncoming(parts, understood, responder, controller)
       // Closing the answer is how a stateless client cancels.
-      if (takesTime) followHangUp(responder.signal, controller)
+      if (takesTime) responder.onHangUp(() => controller.abort())
       try {
         if (method === 'subscriptions/listen' && !understood.accept.stream) {
           throw new GatewayError('not_acceptable', 'subscriptions/listen answers with text/event-stream')
@@ -57,11 +57,6 @@ export function createModernDoor(parts: McpParts): ModernDoor {
       }
     },
   }
-}
-
-function followHangUp(signal: AbortSignal, controller: AbortController): void {
-  if (signal.aborted) controller.abort()
-  else signal.addEventListener('abort', () => controller.abort(), { once: true })
 }
 
 async function answer(parts: McpParts, incoming: Incoming, responder: Responder, open: OpenListens): Promise<void> {

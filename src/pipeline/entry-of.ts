@@ -30,6 +30,8 @@ export function entryOf(parts: EntryParts): Entry {
   const { timings } = exchange
   const { item, rule } = decision
   return {
+    // First, because a spread in the middle makes an object of no fixed shape.
+    ...tokensOf(attempt?.usage),
     id: exchange.id,
     attempt: parts.number,
     at: attempt?.at ?? exchange.at,
@@ -74,7 +76,6 @@ export function entryOf(parts: EntryParts): Entry {
     region: attempt?.region ?? null,
     stream: attempt === undefined ? null : Number(attempt.stream),
     firstTokenMs: attempt?.firstTokenMs ?? null,
-    ...tokensOf(attempt?.usage),
     flags: flagsOf(attempt, cost),
     dropped: attempt === undefined || attempt.dropped.length === 0 ? null : attempt.dropped.join(','),
     routing: attempt?.routing ?? null,

@@ -13,19 +13,19 @@ export interface AttemptFacts {
   readonly model: string
   /** Name to look up in the price table. */
   readonly priceAs: string
-  readonly region?: string
-  readonly reportedModel?: string
-  readonly serviceTier?: string
+  readonly region: string | undefined
+  readonly reportedModel: string | undefined
+  readonly serviceTier: string | undefined
   readonly stream: boolean
-  /** Milliseconds from the request to the first content that went to the caller. */
-  readonly firstTokenMs?: number
+  /** Milliseconds from the request to the first content that went to the caller; undefined when there was none. */
+  readonly firstTokenMs: number | undefined
   readonly upstreamMs: number
   readonly bytes: number
-  /** Absent when the provider cannot have worked: it was not reached, or refused. */
-  readonly usage?: Usage
+  /** Undefined when the provider cannot have worked: it was not reached, or refused. */
+  readonly usage: Usage | undefined
   readonly dropped: readonly string[]
-  /** JSON of what routing considered; on the last attempt of an exchange. */
-  readonly routing?: string
+  /** JSON of what routing considered; on the last attempt of an exchange only. */
+  readonly routing: string | undefined
 }
 
 /** What one governed answer says of itself, for the guard and the ledger. */

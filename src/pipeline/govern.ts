@@ -9,7 +9,7 @@ import type { BudgetRule } from '../core/snapshot.ts'
 import type { TextLens } from '../core/text-lens.ts'
 import { outputTokens, inputTokens } from '../core/usage.ts'
 import type { Guard, GuardStream, Hook, Verdict } from '../guard/guard.ts'
-import type { Admission, Budgets, Cost, Ledger, Limiter, LimitRule } from '../metering/contract.ts'
+import type { Admission, Budgets, Cost, Ledger, Limiter, LimitRule, Reservation } from '../metering/contract.ts'
 import { entryOf } from './entry-of.ts'
 import type { AttemptFacts, Estimate, FacetCall, Gauge, Road } from './facet.ts'
 
@@ -41,7 +41,9 @@ export interface GovernDeps {
 export async function govern<Answer>(deps: GovernDeps, exchange: Exchange, call: FacetCall<Answer>): Promise<Answer> {
   const journey = new Journey(deps, exchange, call)
   const outcome = await journey.travel()
-  await journey.record(outcome)
+  const entry = journey.settle(outcome)
+  await deps.ledger.record(entry)
+  deps.ended(exchange, entry)
   if (outcome.error !== undefined) throw outcome.error
   return outcome.answer
 }
@@ -51,8 +53,8 @@ type Outcome<Answer> =
       readonly status: EntryStatus
       readonly answer: Answer
       readonly bytes: number
-      readonly code?: string
-      readonly error?: undefined
+      readonly code: string | undefined
+      readonly error: undefined
     }
   | { readonly status: EntryStatus; readonly error: Error; readonly code: string; readonly bytes: number }
 
@@ -70,7 +72,7 @@ class Journey<Answer> implements Road {
   /** Nano-dollars of the attempts that others followed. */
   #spent = 0
   #admission: Extract<Admission, { admitted: true }> | undefined
-  #settle: ((nanoUsd: number) => void) | undefined
+  #reservation: Extract<Reservation, { granted: true }> | undefined
   /** Nano-dollars set aside in budgets. */
   #reserved = 0
   #stream: GuardStream | undefined
@@ -98,14 +100,14 @@ class Journey<Answer> implements Road {
     }
   }
 
-  /** Writes the last entry, settles what was reserved, and waits until the ledger has it. */
-  async record(outcome: Outcome<Answer>): Promise<void> {
+  /** Settles what was reserved, and says the last entry. */
+  settle(outcome: Outcome<Answer>): Entry {
     const attempt = this.#last
     const cost = attempt === undefined ? this.#itemCost(outcome) : attemptCost(this.#deps, attempt)
     this.#admission?.release(attempt?.usage === undefined ? 0 : inputTokens(attempt.usage) + outputTokens(attempt.usage))
     // A cost nobody knows is not nothing: what was set aside for it is spent.
-    this.#settle?.(this.#spent + (cost.nanoUsd ?? this.#reserved))
-    const entry = this.#entry({
+    this.#reservation?.settle(this.#spent + (cost.nanoUsd ?? this.#reserved))
+    return this.#entry({
       attempt,
       cost,
       status: outcome.status,
@@ -114,8 +116,6 @@ class Journey<Answer> implements Road {
       durationMs: this.#deps.monotonic() - this.#exchange.startedAt,
       verdicts: this.#stream === undefined ? this.#verdicts : [...this.#verdicts, ...this.#stream.verdicts()],
     })
-    await this.#deps.ledger.record(entry)
-    this.#deps.ended(this.#exchange, entry)
   }
 
   retried(attempt: AttemptFacts, error: string): void {
@@ -140,13 +140,20 @@ class Journey<Answer> implements Road {
 
   #entry(parts: Omit<Parameters<typeof entryOf>[0], 'exchange' | 'call' | 'decision' | 'number' | 'digest'>): Entry {
     this.#attempts += 1
+    const { attempt, status, error, bytes, durationMs, cost, verdicts } = parts
     return entryOf({
-      ...parts,
       exchange: this.#exchange,
       call: this.#call,
       decision: this.#decision,
       number: this.#attempts,
       digest: this.#deps.digest,
+      attempt,
+      status,
+      error,
+      bytes,
+      durationMs,
+      cost,
+      verdicts,
     })
   }
 
@@ -164,7 +171,7 @@ class Journey<Answer> implements Road {
     const reservation = budgets.reserve(paidFrom, { identity, session, at }, estimate.nanoUsd ?? 0)
     if (!reservation.granted) throw exhausted(reservation, this.#call.kind)
     this.#reserved = estimate.nanoUsd ?? 0
-    this.#settle = (nanoUsd) => reservation.settle(nanoUsd)
+    this.#reservation = reservation
   }
 
   #estimate(isWanted: boolean): Estimate {
@@ -174,12 +181,12 @@ class Journey<Answer> implements Road {
 
   async #openGuarded(): Promise<Outcome<Answer>> {
     const call = this.#call
-    await this.#judge('request', () => call.requestText())
+    if (this.#guard !== undefined) await this.#judge('request', () => call.requestText())
     const answer = await call.open(this.#decision, this)
     const facts = call.facts(answer)
     if (facts.attempt !== undefined) this.#last = facts.attempt
     if (this.#guard !== undefined && this.#stream === undefined) await this.#judgeAnswer(answer)
-    return { status: facts.status, answer, bytes: facts.bytes, ...(facts.error === undefined ? {} : { code: facts.error }) }
+    return { status: facts.status, answer, bytes: facts.bytes, code: facts.error, error: undefined }
   }
 
   async #judgeAnswer(answer: Answer): Promise<void> {

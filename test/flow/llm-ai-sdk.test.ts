@@ -129,7 +129,9 @@ describe.each(PAIRS)('$client client, $name behind', ({ client, name }) => {
     for await (const part of result.fullStream) if (part.type === 'text-delta') stop.abort()
 
     await models.fakes.until(() => models.fakes.requests().at(-1)?.outcome === 'hung_up')
-    await expect.poll(async () => (await models.entries()).at(-1)).toMatchObject({ status: 'abandoned', provider: name })
+    await expect
+      .poll(async () => (await models.entries()).at(-1), { timeout: 5_000 })
+      .toMatchObject({ status: 'abandoned', provider: name })
   })
 
   test.each([

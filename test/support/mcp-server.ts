@@ -57,13 +57,18 @@ async function handle(
 }
 
 function toResponder(response: ServerResponse): Responder {
-  const controller = new AbortController()
   let started = false
-  response.on('close', () => {
-    if (!response.writableFinished) controller.abort()
-  })
+  const isGone = () => response.destroyed && !response.writableFinished
   return {
-    signal: controller.signal,
+    get hungUp() {
+      return isGone()
+    },
+    onHangUp(listener) {
+      if (isGone()) return listener()
+      response.on('close', () => {
+        if (!response.writableFinished) listener()
+      })
+    },
     get started() {
       return started
     },

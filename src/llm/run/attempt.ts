@@ -6,6 +6,7 @@ import type { Failure } from '../middle.ts'
 import type { Prepared } from './prepare.ts'
 import type { StreamEnd, StreamSink } from './sink.ts'
 import { UpstreamCall, type UpstreamListener } from './upstream-call.ts'
+import type { WholeReader } from './whole.ts'
 
 /** One attempt, ready to be sent. */
 export interface AttemptOptions {
@@ -13,13 +14,13 @@ export interface AttemptOptions {
   readonly clocks: Clocks
   readonly deadline: number
   readonly maxAnswerBytes: number
-  monotonic(): number
+  readonly monotonic: () => number
   readonly signal: AbortSignal
   readonly onHangUp: 'abort' | 'drain'
   /** Makes the sink of a streamed answer; absent for whole answers. `onContent` and `onFull` of the sink belong to the attempt. */
   readonly toSink: ((hooks: SinkHooks) => StreamSink) | undefined
   /** Reads a whole answer; says what is wrong with one that is none. */
-  check(json: JsonObject): Failure | undefined
+  readonly reader: Pick<WholeReader, 'check'>
 }
 
 /** What a sink tells its attempt. */
@@ -261,7 +262,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
       const answer = { status: this.#status, headers: this.#headers, body }
       return this.#settle({ kind: 'failed', failure: this.#options.prepared.live.provider.errorOf(answer) })
     }
-    const failure = this.#options.check(json)
+    const failure = this.#options.reader.check(json)
     if (failure !== undefined) return this.#settle({ kind: 'failed', failure })
     this.firstContentMs = this.#options.monotonic() - this.#startedAt
     this.#settle({ kind: 'whole', body, json })

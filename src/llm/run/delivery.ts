@@ -5,7 +5,7 @@ const MAX_PREAMBLE_BYTES = 262_144
 const MAX_SAMPLE_BYTES = 16_384
 
 /** What opens the answer to the caller, and who hears of it. */
-export interface DeliveryOptions {
+export interface DeliveryHost {
   /** Opens the answer; called once, with the first content. */
   open(): ByteStream
   /** The caller hung up. */
@@ -18,20 +18,20 @@ export interface DeliveryOptions {
  * answer: until then another provider may answer instead. The end of the dialect is held back until the ledger has the entry.
  */
 export class Delivery {
-  readonly #options: DeliveryOptions
+  readonly #host: DeliveryHost
   #stream: ByteStream | undefined
-  #preamble: (string | Buffer)[] = []
+  #preamble: (string | Buffer)[] | undefined
   #preambleBytes = 0
-  #tail: (string | Buffer)[] = []
+  #tail: (string | Buffer)[] | undefined
   /** The first frames that were delivered, as they were; for an estimate when the provider never says what it used. */
-  readonly #sample: string[] = []
+  #sample: string[] | undefined
   #sampleBytes = 0
   /** Bytes of frames with content. */
   #contentBytes = 0
   bytes = 0
 
-  constructor(options: DeliveryOptions) {
-    this.#options = options
+  constructor(host: DeliveryHost) {
+    this.#host = host
   }
 
   /** Nothing can answer in the place of the attempt under way. */
@@ -49,15 +49,16 @@ export class Delivery {
 
   /** Share of the delivered content that `sample` holds, and that sample. */
   get sampled(): { readonly frames: readonly string[]; readonly factor: number } {
-    return { frames: this.#sample, factor: this.#sampleBytes === 0 ? 0 : this.#contentBytes / this.#sampleBytes }
+    return { frames: this.#sample ?? [], factor: this.#sampleBytes === 0 ? 0 : this.#contentBytes / this.#sampleBytes }
   }
 
   /** Frames that say nothing yet. */
   preamble(frame: string | Buffer): boolean {
     if (this.#stream !== undefined) return this.#write(frame)
-    this.#preamble.push(frame)
+    const preamble = (this.#preamble ??= [])
+    preamble.push(frame)
     this.#preambleBytes += frame.length
-    const isLong = this.#preamble.length >= MAX_PREAMBLE_FRAMES || this.#preambleBytes >= MAX_PREAMBLE_BYTES
+    const isLong = preamble.length >= MAX_PREAMBLE_FRAMES || this.#preambleBytes >= MAX_PREAMBLE_BYTES
     if (!isLong && !this.#isAlone) return true
     return this.#open()
   }
@@ -72,13 +73,14 @@ export class Delivery {
 
   /** The frames that end the answer: sent by `finish`. */
   hold(frames: string | Buffer): void {
-    this.#tail.push(frames)
+    const tail = (this.#tail ??= [])
+    tail.push(frames)
   }
 
   /** The answer is complete and recorded. */
   finish(): void {
     if (this.#stream === undefined) this.#open()
-    for (const frame of this.#tail) this.#write(frame)
+    for (const frame of this.#tail ?? []) this.#write(frame)
     this.#stream?.end()
   }
 
@@ -96,9 +98,9 @@ export class Delivery {
   /** Forgets what was buffered, so that another attempt can begin. Only before something went out. */
   reset(): void {
     this.#isAlone = false
-    this.#preamble = []
+    this.#preamble = undefined
     this.#preambleBytes = 0
-    this.#tail = []
+    this.#tail = undefined
   }
 
   keepAlive(frame: string): void {
@@ -107,19 +109,20 @@ export class Delivery {
 
   #keepSample(frames: string | Buffer): void {
     const text = typeof frames === 'string' ? frames : frames.toString('utf8')
-    this.#sample.push(text)
+    const sample = (this.#sample ??= [])
+    sample.push(text)
     this.#sampleBytes += frames.length
   }
 
   #open(): boolean {
-    const stream = this.#options.open()
+    const stream = this.#host.open()
     this.#stream = stream
     stream.onClose((byCaller) => {
-      if (byCaller) this.#options.onHangUp()
+      if (byCaller) this.#host.onHangUp()
     })
-    stream.onDrain(() => this.#options.onDrain())
-    const preamble = this.#preamble
-    this.#preamble = []
+    stream.onDrain(() => this.#host.onDrain())
+    const preamble = this.#preamble ?? []
+    this.#preamble = undefined
     let isWritable = true
     for (const frame of preamble) isWritable = this.#write(frame)
     return isWritable

@@ -1,17 +1,16 @@
 import { GatewayError } from '../../core/errors.ts'
+import type { Usage } from '../../core/usage.ts'
 import type { ModelTarget } from '../../core/snapshot.ts'
 import type { AttemptFacts, Road, StreamGuard } from '../../pipeline/facet.ts'
 import type { LlmDeps, RoutePlan, TargetAttempt } from '../contract.ts'
 import { failureCode, failureError } from '../errors.ts'
-import { createGate } from '../gate.ts'
 import type { Failure, FailureKind } from '../middle.ts'
-import { createSignatureRecorder, keepsSignatures, type SignatureMemory } from '../signature.ts'
-import { type Attempt, type AttemptEnd, type AttemptOptions, type SinkHooks, startAttempt } from './attempt.ts'
-import { createPassSink } from './pass-sink.ts'
-import { type Prepared, prepare, type Unfit } from './prepare.ts'
+import { keepsSignatures, type SignatureMemory } from '../signature.ts'
+import { type Attempt, type AttemptEnd, type AttemptOptions, startAttempt } from './attempt.ts'
+import { type Preparation, type Prepared, prepare, type Unfit } from './prepare.ts'
 import { factsOf, reportOutcome, type Turn, usageOfFailure, usageOfStream, usageOfWhole } from './settle.ts'
+import { createSink } from './create-sink.ts'
 import type { StreamEnd, StreamSink } from './sink.ts'
-import { createTranslateSink } from './translate-sink.ts'
 import type { ModelVisit } from './visit.ts'
 import { createWholeReader, type WholeAnswer, type WholeReader } from './whole.ts'
 
@@ -30,8 +29,8 @@ export type ModelAnswer =
   | { readonly kind: 'counted'; readonly inputTokens: number }
 
 /** Tries the targets of a plan until one answers. Throws the true cause of the last failure. */
-export async function run(parts: RunParts, visit: ModelVisit, plan: RoutePlan, road: Road): Promise<ModelAnswer> {
-  return await new Run(parts, visit, plan, road).go()
+export function run(parts: RunParts, visit: ModelVisit, plan: RoutePlan, road: Road): Promise<ModelAnswer> {
+  return new Run(parts, visit, plan, road).go()
 }
 
 /** Failures after which another target, or the same one again, may succeed. */
@@ -96,47 +95,71 @@ class Run {
     let failed: FailedTurn | undefined
     for (let round = 0; round <= route.retries; round += 1) {
       if (failed !== undefined && !this.#mayFollow(failed)) break
-      const turn = await this.#begin(round, failed)
+      const begun = this.#begin(round, failed)
+      const turn = begun instanceof Promise ? await begun : begun
       if (turn === undefined) break
       if (failed !== undefined) this.#road.retried(failed.facts, failureCode(failed.failure.kind))
       failed = undefined
       const end = await turn.attempt.done
       this.#upstreamMs = deps.monotonic() - turn.startedAt
       exchange.timings.upstreamMs += this.#upstreamMs
-      if (end.kind !== 'failed') return await this.#finish(turn, end)
+      if (end.kind !== 'failed') return this.#finish(turn, end)
       failed = await this.#fail(turn, end.failure)
     }
     throw this.#error(failed)
   }
 
-  /** Takes the next target that says yes and sends the request to it. Later rounds go on after the target that failed, which comes last. */
-  async #begin(round: number, failed: FailedTurn | undefined): Promise<Turn | undefined> {
-    const { deps } = this.#parts
+  /** Takes the next target that says yes and sends the request to it. Not a promise unless something has to be waited for. */
+  #begin(round: number, failed: FailedTurn | undefined): Turn | undefined | Promise<Turn | undefined> {
+    if (failed !== undefined) return this.#beginAgain(round, failed)
     const { targets } = this.#plan
-    const from = targets.findIndex(({ key }) => key === failed?.target.key) + 1
+    const [only] = targets
+    return targets.length === 1 && only !== undefined ? this.#take(only, true) : this.#takeFirst(targets)
+  }
+
+  /** Later rounds go on after the target that failed, which comes last. */
+  async #beginAgain(round: number, failed: FailedTurn): Promise<Turn | undefined> {
+    const { targets } = this.#plan
+    const from = targets.findIndex(({ key }) => key === failed.target.key) + 1
     const ordered = [...targets.slice(from), ...targets.slice(0, from)].filter(({ key }) => !this.#spent.has(key))
-    for (const [index, target] of ordered.entries()) {
-      if (target.key === failed?.target.key && !(await this.#pause(failed.failure, round))) return undefined
-      const outcome = deps.router.begin(target, index === ordered.length - 1)
-      if (outcome === undefined) continue
-      const turn = await this.#send(target, outcome)
+    const others = ordered.filter(({ key }) => key !== failed.target.key)
+    const turn = await this.#takeFirst(others, others.length < ordered.length)
+    if (turn !== undefined || others.length === ordered.length || !(await this.#pause(failed.failure, round))) return turn
+    return await this.#take(failed.target, true)
+  }
+
+  /** `hasMore`: another target is left after these, so that none of them is the last one. */
+  async #takeFirst(targets: readonly ModelTarget[], hasMore = false): Promise<Turn | undefined> {
+    for (const [index, target] of targets.entries()) {
+      const turn = await this.#take(target, !hasMore && index === targets.length - 1)
       if (turn !== undefined) return turn
-      outcome.neutral()
     }
     return undefined
   }
 
-  async #send(target: ModelTarget, outcome: TargetAttempt): Promise<Turn | undefined> {
-    const { deps } = this.#parts
+  #take(target: ModelTarget, isLast: boolean): Turn | undefined | Promise<Turn | undefined> {
+    const outcome = this.#parts.deps.router.begin(target, isLast)
+    return outcome === undefined ? undefined : this.#prepare(target, outcome)
+  }
+
+  #prepare(target: ModelTarget, outcome: TargetAttempt): Turn | undefined | Promise<Turn | undefined> {
     const visit = this.#visit
     // Anew for each attempt: a guard may still hold words of the one before.
     this.#guard = visit.request.stream ? this.#road.guardStream() : undefined
-    const preparing = prepare({ deps, visit, target, guarded: this.#guard !== undefined })
-    const prepared = preparing instanceof Promise ? await preparing : preparing
-    if (prepared.kind === 'unfit') {
-      this.#skip(target, outcome, prepared)
-      return undefined
-    }
+    const preparing = prepare({ deps: this.#parts.deps, visit, target, guarded: this.#guard !== undefined })
+    if (preparing instanceof Promise) return preparing.then((prepared) => this.#send(target, outcome, prepared))
+    return this.#send(target, outcome, preparing)
+  }
+
+  #send(target: ModelTarget, outcome: TargetAttempt, prepared: Preparation): Turn | undefined {
+    const turn = prepared.kind === 'unfit' ? this.#skip(target, outcome, prepared) : this.#launch(target, outcome, prepared)
+    if (turn === undefined) outcome.neutral()
+    return turn
+  }
+
+  #launch(target: ModelTarget, outcome: TargetAttempt, prepared: Prepared): Turn | undefined {
+    const { deps } = this.#parts
+    const visit = this.#visit
     const startedAt = deps.monotonic()
     visit.begin(prepared.request.dropped, startedAt)
     if (this.#guard === undefined && this.#isOnly(target)) visit.delivery.goAlone()
@@ -147,11 +170,13 @@ class Run {
       clocks: visit.route.clocks,
       deadline: this.#deadline,
       maxAnswerBytes: deps.bounds.modelAnswerBytes,
-      monotonic: () => deps.monotonic(),
+      monotonic: deps.monotonic,
       signal: visit.exchange.signal,
       onHangUp: visit.route.onHangUp,
-      toSink: visit.request.stream ? (hooks) => this.#toSink(prepared, hooks) : undefined,
-      check: (json) => reader.check(json),
+      toSink: visit.request.stream
+        ? (hooks) => createSink({ ...this.#parts, visit, guard: this.#guard }, prepared, hooks)
+        : undefined,
+      reader,
     })
     if (attempt === undefined) return undefined
     visit.attempt = attempt
@@ -164,7 +189,7 @@ class Run {
   }
 
   /** A credential that cannot be had is the target's fault and no request's: it is left alone for a while, and operators hear of it. */
-  #skip(target: ModelTarget, outcome: TargetAttempt, { error, reason }: Unfit): void {
+  #skip(target: ModelTarget, outcome: TargetAttempt, { error, reason }: Unfit): undefined {
     this.#spent.add(target.key)
     this.#trail.push({ target: target.key, outcome: 'skipped', reason })
     this.#unfit = error ?? this.#unfit
@@ -186,44 +211,16 @@ class Run {
     }
   }
 
-  #toSink(prepared: Prepared, hooks: SinkHooks): StreamSink {
-    const sink = prepared.call.body.kind === 'same' ? this.#passing(prepared, hooks) : this.#translating(prepared, hooks)
-    this.#visit.sink = sink
-    return sink
-  }
-
-  #passing({ reading }: Prepared, hooks: SinkHooks): StreamSink {
-    const { request, delivery } = this.#visit
-    const quirks = reading.quirks === undefined ? {} : { quirks: reading.quirks }
-    const tap = request.door.dialect.createTap({ includeUsage: request.includeUsage, ...quirks })
-    return createPassSink({ reading, tap, delivery, maxFrameBytes: this.#parts.deps.bounds.modelAnswerBytes, ...hooks })
-  }
-
-  #translating({ reading, decodeContext }: Prepared, hooks: SinkHooks): StreamSink {
-    const { deps, signatures } = this.#parts
-    const { request, delivery, exchange } = this.#visit
-    const { dialect } = request.door
-    const recorder = keepsSignatures(dialect.name)
-      ? undefined
-      : createSignatureRecorder(signatures, exchange.identity.key, decodeContext.family)
-    return createTranslateSink({
-      reading,
-      decoder: reading.wire.createDecoder(decodeContext),
-      encoder: dialect.createEncoder(this.#visit.encodeContext()),
-      delivery,
-      gate: this.#guard === undefined ? undefined : createGate(this.#guard),
-      maxFrameBytes: deps.bounds.modelAnswerBytes,
-      onEvent: (event) => recorder?.see(event),
-      ...hooks,
-    })
-  }
-
-  async #finish(turn: Turn, end: Exclude<AttemptEnd, { kind: 'failed' }>): Promise<ModelAnswer> {
-    const { deps } = this.#parts
+  #finish(turn: Turn, end: Exclude<AttemptEnd, { kind: 'failed' }>): ModelAnswer | Promise<ModelAnswer> {
     reportOutcome(turn, end)
-    this.#trail.push({ target: turn.target.key, ...wordsOf(end) })
+    const { outcome, reason } = wordsOf(end)
+    this.#trail.push({ target: turn.target.key, outcome, reason })
     const routing = JSON.stringify(this.#trail)
-    if (end.kind === 'whole') return await this.#finishWhole(turn, end, routing)
+    return end.kind === 'whole' ? this.#finishWhole(turn, end, routing) : this.#finishStream(turn, end, routing)
+  }
+
+  async #finishStream(turn: Turn, end: Exclude<AttemptEnd, { kind: 'failed' | 'whole' }>, routing: string): Promise<ModelAnswer> {
+    const { deps } = this.#parts
     const { sink } = turn.attempt
     const isComplete = end.end?.kind === 'complete'
     const usage = await usageOfStream(deps, this.#visit, turn, isComplete)
@@ -239,24 +236,21 @@ class Run {
     return { kind: 'streamed', end: end.end, sink, facts }
   }
 
-  async #finishWhole(turn: Turn, end: Extract<AttemptEnd, { kind: 'whole' }>, routing: string): Promise<ModelAnswer> {
+  #finishWhole(turn: Turn, end: Extract<AttemptEnd, { kind: 'whole' }>, routing: string): ModelAnswer | Promise<ModelAnswer> {
     const { deps, signatures } = this.#parts
     const whole = this.#reader?.toWhole(end.json, end.body)
     if (whole === undefined) throw new GatewayError('internal', 'a whole answer has no reader')
     const { exchange, request } = this.#visit
     if (whole.parts !== undefined && !keepsSignatures(request.door.dialect.name))
       signatures.remember(exchange.identity.key, whole.parts, turn.prepared.decodeContext.family)
-    const usage = await usageOfWhole(deps, this.#visit, whole)
-    const { reportedModel, serviceTier } = whole
-    const facts = factsOf(this.#visit, turn, {
-      usage,
-      bytes: end.body.length,
-      upstreamMs: this.#upstreamMs,
-      reportedModel,
-      serviceTier,
-      routing,
-    })
-    return { kind: 'whole', whole, facts }
+    const usage = usageOfWhole(deps, this.#visit, whole)
+    const toAnswer = (counted: Usage | undefined): ModelAnswer => {
+      const { reportedModel, serviceTier } = whole
+      const bytes = end.body.length
+      const result = { usage: counted, bytes, upstreamMs: this.#upstreamMs, reportedModel, serviceTier, routing }
+      return { kind: 'whole', whole, facts: factsOf(this.#visit, turn, result) }
+    }
+    return usage instanceof Promise ? usage.then(toAnswer) : toAnswer(usage)
   }
 
   async #fail(turn: Turn, failure: Failure): Promise<FailedTurn> {
@@ -268,7 +262,8 @@ class Run {
     const status = failure.status === undefined ? '' : ` (${failure.status})`
     this.#trail.push({ target: target.key, outcome: 'failed', reason: `${failure.kind}${status}` })
     const usage = await usageOfFailure(deps, this.#visit, turn, failure)
-    return { target, failure, facts: factsOf(this.#visit, turn, { usage, bytes: 0, upstreamMs: this.#upstreamMs }) }
+    const result = { usage, bytes: 0, upstreamMs: this.#upstreamMs, reportedModel: undefined, serviceTier: undefined }
+    return { target, failure, facts: factsOf(this.#visit, turn, { ...result, routing: undefined }) }
   }
 
   /** Whether another attempt may follow a failure. */

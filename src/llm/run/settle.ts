@@ -53,13 +53,17 @@ export async function usageOfStream(
 }
 
 /** The same for a whole answer. */
-export async function usageOfWhole(deps: LlmDeps, visit: ModelVisit, whole: WholeAnswer): Promise<Usage | undefined> {
+export function usageOfWhole(
+  deps: LlmDeps,
+  visit: ModelVisit,
+  whole: WholeAnswer,
+): Usage | undefined | Promise<Usage | undefined> {
   if (isFree(visit)) return undefined
   if (whole.usage !== undefined) return whole.usage
   const countTokens = (text: string) => deps.countTokens(text)
   // The numbers of an embedding are no words, also where they are written as text.
   const frames = visit.request.door.operation === 'embeddings' ? [] : [JSON.stringify(whole.json)]
-  return await estimateUsage({ countTokens, request: visit.request, frames, factor: 1 })
+  return estimateUsage({ countTokens, request: visit.request, frames, factor: 1 })
 }
 
 /** Providers count for nothing. */
@@ -80,10 +84,10 @@ export interface TurnResult {
   readonly bytes: number
   /** Milliseconds from sending to the end of the answer, before anything was counted. */
   readonly upstreamMs: number
-  readonly reportedModel?: string | undefined
-  readonly serviceTier?: string | undefined
+  readonly reportedModel: string | undefined
+  readonly serviceTier: string | undefined
   /** JSON of what routing considered; on the last attempt. */
-  readonly routing?: string
+  readonly routing: string | undefined
 }
 
 /** Everything the ledger is told of an attempt. */
@@ -96,15 +100,15 @@ export function factsOf(visit: ModelVisit, turn: Turn, result: TurnResult): Atte
     provider: target.provider,
     model: target.model,
     priceAs: target.priceAs,
-    ...(target.region === undefined ? {} : { region: target.region }),
-    ...(reportedModel === undefined ? {} : { reportedModel }),
-    ...(serviceTier === undefined ? {} : { serviceTier }),
+    region: target.region,
+    reportedModel,
+    serviceTier,
     stream: visit.request.stream,
-    ...(firstContentMs === undefined ? {} : { firstTokenMs: startedAt - visit.exchange.startedAt + firstContentMs }),
+    firstTokenMs: firstContentMs === undefined ? undefined : startedAt - visit.exchange.startedAt + firstContentMs,
     upstreamMs: result.upstreamMs,
     bytes: result.bytes,
-    ...(result.usage === undefined ? {} : { usage: result.usage }),
+    usage: result.usage,
     dropped: prepared.request.dropped,
-    ...(result.routing === undefined ? {} : { routing: result.routing }),
+    routing: result.routing,
   }
 }

@@ -17,7 +17,7 @@ export interface UpstreamRequest {
   /** Monotonic milliseconds at which the whole exchange must be over. */
   readonly deadline: number
   /** Monotonic milliseconds. */
-  monotonic(): number
+  readonly monotonic: () => number
 }
 
 /** Who hears what comes back. Exactly one of `ended` and `failed` is called, once, as the last thing. */

@@ -43,7 +43,7 @@ function streaming(over: Partial<StreamSink>, signal = new AbortController().sig
       hooks.given = given
       return sink
     },
-    check: () => undefined,
+    reader: { check: () => undefined },
   })
   return {
     attempt,

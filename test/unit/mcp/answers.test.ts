@@ -260,7 +260,8 @@ describe('a late answer', () => {
         throw new Error('no bytes here')
       },
       started: false,
-      signal: new AbortController().signal,
+      hungUp: false,
+      onHangUp: () => undefined,
     }
     const options = { accept: readAccept(undefined), streams: createStreamCount(), lateMs: 5_000 }
     const outlet = createModernOutlet(responder, options)
