@@ -22,7 +22,18 @@ const SPECIAL_IPV4 = [
   '224.0.0.0/4',
   '240.0.0.0/4',
 ]
-const METADATA = ['169.254.0.0/16', '100.100.100.200/32', '168.63.129.16/32', 'fe80::/10', 'fd00:ec2::254/128']
+// Ranges of IPv4 hold the IPv4-mapped IPv6 addresses as well; what NAT64 carries (RFC 6052) is written out, so that no spelling of it is missed.
+const METADATA = [
+  '169.254.0.0/16',
+  '64:ff9b::a9fe:0/112',
+  '100.100.100.200/32',
+  '64:ff9b::6464:64c8/128',
+  '168.63.129.16/32',
+  '64:ff9b::a83f:8110/128',
+  'fe80::/10',
+  'fd00:ec2::254/128',
+]
+const LOOPBACK = ['127.0.0.0/8', '::1/128', '64:ff9b::7f00:0/104']
 
 /** Ranges of addresses; an IPv4-mapped IPv6 address counts as the IPv4 address in it. */
 export interface AddressRanges {
@@ -46,6 +57,7 @@ const specialIpv4 = addressRanges(SPECIAL_IPV4)
 const ordinaryIpv6 = addressRanges(['2000::/3'])
 const specialIpv6 = addressRanges(['2001::/23', '2001:db8::/32', '2002::/16', '2620:4f:8000::/48', '3fff::/20'])
 const metadata = addressRanges(METADATA)
+const loopback = addressRanges(LOOPBACK)
 
 /** Tells whether an address is anything but an ordinary public unicast address. What is no address counts as special. */
 export function isSpecialAddress(address: string): boolean {
@@ -57,22 +69,22 @@ export function isSpecialAddress(address: string): boolean {
 
 /** Tells whether an address is one where clouds serve instance metadata and credentials (all of link-local counts). */
 export function isMetadataAddress(address: string): boolean {
-  const plain = bare(address)
-  return metadata.has(plain) || metadata.has(embeddedIpv4(plain) ?? plain)
+  return metadata.has(address)
 }
 
 /** Tells whether an address is loopback. */
 export function isLoopbackAddress(address: string): boolean {
-  const plain = bare(address)
-  return plain === '::1' || plain.startsWith('127.') || (embeddedIpv4(plain)?.startsWith('127.') ?? false)
+  return loopback.has(address)
 }
 
 function addRange(list: BlockList, entry: string): void {
   const [address = '', prefix, ...rest] = entry.split('/')
   const plain = bare(address)
   const family = isIP(plain)
-  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix)
-  const valid = family !== 0 && rest.length === 0 && Number.isInteger(bits) && bits >= 0 && bits <= (family === 4 ? 32 : 128)
+  const width = family === 4 ? 32 : 128
+  // Only digits: Number would read "" as 0, and "10.0.0.0/" would be every address there is.
+  const bits = prefix === undefined ? width : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN
+  const valid = family !== 0 && rest.length === 0 && bits <= width
   if (!valid) throw new Error(`"${entry}" is not an address or a CIDR range`)
   list.addSubnet(plain, bits, family === 4 ? 'ipv4' : 'ipv6')
 }
@@ -80,14 +92,4 @@ function addRange(list: BlockList, entry: string): void {
 function bare(address: string): string {
   const unbracketed = address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address
   return unbracketed.split('%', 1)[0] ?? ''
-}
-
-/** The IPv4 address at the end of a mapped or NAT64 IPv6 address. */
-function embeddedIpv4(address: string): string | undefined {
-  const match = /^(?:::ffff:|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(address)
-  const dotted = /^(?:::ffff:|64:ff9b::)(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (dotted) return dotted[1]
-  if (!match) return undefined
-  const [high, low] = [Number.parseInt(match[1] ?? '', 16), Number.parseInt(match[2] ?? '', 16)]
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
 }

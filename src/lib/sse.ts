@@ -68,9 +68,10 @@ class LineParser implements SseParser {
       this.#afterCr = false
       if (chunk[0] === LF) start = 1
     }
-    for (let end = nextLineEnd(chunk, start); end !== -1; end = nextLineEnd(chunk, start)) {
+    const ends = new LineEnds(chunk)
+    for (let end = ends.after(start); end !== -1; end = ends.after(start)) {
       this.#count(end - start)
-      this.#endLine(chunk.subarray(start, end))
+      this.#endLine(chunk, start, end)
       start = end + 1
       if (chunk[end] !== CR) continue
       if (start === chunk.length) this.#afterCr = true
@@ -92,27 +93,30 @@ class LineParser implements SseParser {
     if (this.#eventBytes > this.#maxEventBytes) throw new SseTooLargeError(this.#maxEventBytes)
   }
 
-  #endLine(tail: Buffer): void {
-    let line = tail
-    if (this.#restBytes > 0) {
-      line = Buffer.concat([...this.#rest, tail], this.#restBytes + tail.length)
-      this.#rest = []
-      this.#restBytes = 0
-    }
-    if (!this.#started) {
-      this.#started = true
-      if (line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf) line = line.subarray(3)
-    }
-    if (line.length === 0) this.#dispatch()
-    else this.#field(line)
+  /** A line is a piece of `chunk`, or what was kept and that piece. Most lines make no buffer of their own: a stream may be all line ends. */
+  #endLine(chunk: Buffer, start: number, end: number): void {
+    if (this.#restBytes === 0) return this.#takeLine(chunk, start, end)
+    const line = Buffer.concat([...this.#rest, chunk.subarray(start, end)], this.#restBytes + end - start)
+    this.#rest = []
+    this.#restBytes = 0
+    this.#takeLine(line, 0, line.length)
   }
 
-  #field(line: Buffer): void {
-    const colon = line.indexOf(COLON)
-    if (colon === 0) return
-    const key = line.toString('latin1', 0, colon === -1 ? line.length : colon)
-    const from = colon === -1 ? line.length : line[colon + 1] === SPACE ? colon + 2 : colon + 1
-    const value = line.toString('utf8', from)
+  #takeLine(bytes: Buffer, start: number, end: number): void {
+    const hasMark =
+      !this.#started && end - start >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf
+    const from = hasMark ? start + 3 : start
+    this.#started = true
+    if (from === end) this.#dispatch()
+    else this.#field(bytes, from, end)
+  }
+
+  #field(bytes: Buffer, start: number, end: number): void {
+    let colon = start
+    while (colon < end && bytes[colon] !== COLON) colon += 1
+    if (colon === start) return
+    const key = bytes.toString('latin1', start, colon)
+    const value = bytes.toString('utf8', bytes[colon + 1] === SPACE ? colon + 2 : colon + 1, end)
     if (key === 'data') this.#data.push(value)
     else if (key === 'event') this.#name = value
     else if (key === 'id' && !value.includes('\0')) this.#pendingId = value
@@ -138,10 +142,23 @@ class LineParser implements SseParser {
   }
 }
 
-function nextLineEnd(chunk: Buffer, from: number): number {
-  const lf = chunk.indexOf(LF, from)
-  const cr = chunk.subarray(from, lf === -1 ? chunk.length : lf).indexOf(CR)
-  return cr === -1 ? lf : from + cr
+/** The line ends of a chunk, asked for from left to right; each byte is looked at once for each of the two characters. */
+class LineEnds {
+  readonly #chunk: Buffer
+  #lf = -2
+  #cr = -2
+
+  constructor(chunk: Buffer) {
+    this.#chunk = chunk
+  }
+
+  /** The place of the first line end from a place on; -1 when there is none. */
+  after(from: number): number {
+    if (this.#lf !== -1 && this.#lf < from) this.#lf = this.#chunk.indexOf(LF, from)
+    if (this.#cr !== -1 && this.#cr < from) this.#cr = this.#chunk.indexOf(CR, from)
+    if (this.#lf === -1 || this.#cr === -1) return Math.max(this.#lf, this.#cr)
+    return Math.min(this.#lf, this.#cr)
+  }
 }
 
 /** Writes one event, ending in its blank line. Line breaks in `data` become several data lines. */

@@ -66,9 +66,11 @@ interface Scan {
 }
 
 interface Level {
-  readonly isObject: boolean
-  /** Names seen so far, for objects. */
-  readonly names: Set<string>
+  isObject: boolean
+  /** The first name seen: a set is made for the second, because a text of nothing but braces must not cost a set for each. */
+  firstName: string | undefined
+  /** Names seen so far, from the second on. */
+  names: Set<string> | undefined
   /** An object expects a name next. */
   expectsName: boolean
 }
@@ -77,7 +79,9 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 function scanJson(text: string, bounds: JsonBounds): Scan {
+  /** One for each depth met so far, used again by what opens there next: a text of nothing but braces must stay cheap. */
   const levels: Level[] = []
+  let depth = 0
   const outline = createOutline()
   let nodes = 0
   let at = 0
@@ -87,28 +91,29 @@ function scanJson(text: string, bounds: JsonBounds): Scan {
   }
   while (at < text.length) {
     const code = text.charCodeAt(at)
-    const level = levels.at(-1)
+    const level = depth === 0 ? undefined : levels[depth - 1]
     if (code === QUOTE) {
       const end = endOfString(text, at)
       if (level?.expectsName) {
         const name = readName(text, at, end)
         takeName(level, name)
-        outline.name(levels.length, name)
+        outline.name(depth, name)
       } else {
         count()
-        outline.value(levels.length, at, end)
+        outline.value(depth, at, end)
       }
       at = end
     } else if (code === 0x7b || code === 0x5b) {
       count()
-      if (levels.length >= bounds.depth) throw new JsonRefusal('bounds', `the body nests deeper than ${bounds.depth} levels`)
-      outline.open(levels.length, at)
-      levels.push({ isObject: code === 0x7b, names: code === 0x7b ? new Set() : NO_NAMES, expectsName: code === 0x7b })
+      if (depth >= bounds.depth) throw new JsonRefusal('bounds', `the body nests deeper than ${bounds.depth} levels`)
+      outline.open(depth, at)
+      enter(levels, depth, code === 0x7b)
+      depth += 1
       at += 1
     } else if (code === 0x7d || code === 0x5d) {
-      levels.pop()
+      if (depth > 0) depth -= 1
       at += 1
-      outline.close(levels.length, at)
+      outline.close(depth, at)
     } else if (code === 0x2c) {
       if (level?.isObject) level.expectsName = true
       at += 1
@@ -117,17 +122,32 @@ function scanJson(text: string, bounds: JsonBounds): Scan {
     } else {
       count()
       const end = endOfWord(text, at)
-      outline.value(levels.length, at, end)
+      outline.value(depth, at, end)
       at = end
     }
   }
   return { members: outline.members, elements: outline.elements }
 }
 
-const NO_NAMES = new Set<string>()
+function enter(levels: Level[], depth: number, isObject: boolean): void {
+  const level = levels[depth]
+  if (level === undefined) {
+    levels.push({ isObject, firstName: undefined, names: undefined, expectsName: isObject })
+    return
+  }
+  level.isObject = isObject
+  level.firstName = undefined
+  level.names = undefined
+  level.expectsName = isObject
+}
 
 function takeName(level: Level, name: string): void {
   level.expectsName = false
+  if (level.firstName === undefined) {
+    level.firstName = name
+    return
+  }
+  level.names ??= new Set([level.firstName])
   if (level.names.has(name)) throw new JsonRefusal('duplicate', `the member ${JSON.stringify(name.slice(0, 64))} is given twice`)
   level.names.add(name)
   if (level.names.size > MAX_MEMBERS) throw new JsonRefusal('bounds', `an object has more than ${MAX_MEMBERS} members`)
