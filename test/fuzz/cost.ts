@@ -1,0 +1,73 @@
+// The cost rule: no input of at most 10 KiB may take more than 1 MiB of memory or 100 times its fair CPU. Fair is the median of an honest input of
+// the same size, measured in the same run and only when something looks dear, so that both have met the same compiled code. Noise makes
+// things look dearer, never cheaper, so the least of three measurements counts.
+import { invariant, type Price } from './target.ts'
+
+const MAX_GROWTH_BYTES = 1_048_576
+const MAX_TIMES_FAIR = 100
+/** Below this nothing is worth attacking, and a clock tells little. */
+const FLOOR_MS = 1
+/** No input may stop the event loop for longer, whatever is fair. */
+const HANG_MS = 100
+const REPEATS = 3
+const FAIR_RUNS = 11
+
+/** Holds an input to the rule. A first look at every input says whether it is worth measuring. */
+export function checkCost(input: Buffer, price: Price): void {
+  const look = measure(input, price)
+  if (look.growth > MAX_GROWTH_BYTES) checkMemory(input, price)
+  if (look.elapsedMs > FLOOR_MS) checkTime(input, price)
+}
+
+function checkMemory(input: Buffer, price: Price): void {
+  const growth = least(() => {
+    globalThis.gc?.()
+    return measure(input, price).growth
+  })
+  invariant(growth <= MAX_GROWTH_BYTES, `cost: ${input.length} bytes take ${growth} bytes of memory`)
+}
+
+function checkTime(input: Buffer, price: Price): void {
+  const elapsedMs = least(() => measure(input, price).elapsedMs)
+  if (elapsedMs <= FLOOR_MS) return
+  invariant(elapsedMs <= HANG_MS, `cost: ${input.length} bytes take ${Math.round(elapsedMs)} ms`)
+  const times = Math.round(elapsedMs / fairTime(input.length, price))
+  invariant(times <= MAX_TIMES_FAIR, `cost: ${input.length} bytes take ${times} times their fair CPU`)
+}
+
+interface Measurement {
+  readonly growth: number
+  readonly elapsedMs: number
+}
+
+function measure(input: Buffer, price: Price): Measurement {
+  const before = allocatedBytes()
+  const started = performance.now()
+  quietly(input, price)
+  const elapsedMs = performance.now() - started
+  return { growth: allocatedBytes() - before, elapsedMs }
+}
+
+function least(figure: () => number): number {
+  return Math.min(...Array.from({ length: REPEATS }, figure))
+}
+
+/** Allocated so far: grows by what a run allocates as long as nothing is collected in between. */
+function allocatedBytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+function fairTime(bytes: number, price: Price): number {
+  const honest = price.honest(Math.max(64, bytes))
+  const times = Array.from({ length: FAIR_RUNS }, () => measure(honest, price).elapsedMs).toSorted((a, b) => a - b)
+  return Math.max(times[FAIR_RUNS >> 1] ?? 0, 0.001)
+}
+
+function quietly(input: Buffer, price: Price): void {
+  try {
+    price.parse(input)
+  } catch {
+    // Refusing is an answer; what may be thrown is the business of the target's own invariants.
+  }
+}
