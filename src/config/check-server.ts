@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
-import { delimiter, resolve } from 'node:path'
+import { basename, delimiter, resolve } from 'node:path'
 import type { Fault } from './explain-issues.ts'
 import type { Environment } from './interpolate.ts'
 import { valueAt } from './schema-walk.ts'
-import { resolveCommand } from './resolve-command.ts'
+import { findExecutable, resolveCommand } from './resolve-command.ts'
 import { isSecretHeader, isSecretParameter, isSecretValue, isSecretVariable } from './secret-shapes.ts'
-import type { Server, StdioServer } from './server.ts'
+import type { Sandbox, Server, StdioServer } from './server.ts'
 
 /** Where a registration is read: the folder relative paths start from, and the environment. `raw` is the file before interpolation. */
 export interface ServerContext {
@@ -21,20 +21,47 @@ export function checkServer(server: Server, context: ServerContext): { value: Se
       value: server,
       faults: [...urlFaults(server.url, ['url']), ...headerFaults(server.headers), ...credentialFaults(server)],
     }
-  const command = resolveCommand({
-    ...server,
-    searchPath: context.env['PATH'] ?? `/usr/local/bin${delimiter}/usr/bin${delimiter}/bin`,
-  })
+  const searchPath = context.env['PATH'] ?? `/usr/local/bin${delimiter}/usr/bin${delimiter}/bin`
+  const command = resolveCommand({ ...server, searchPath })
   const cwd = resolve(context.folder, server.cwd ?? '.')
-  const faults = [...folderFaults(cwd), ...variableFaults(server, context.raw)]
-  if ('path' in command) return { value: { ...server, command: command.path, cwd }, faults }
+  const { sandbox, faults: sandboxFaults } = checkSandbox(server, context.folder, searchPath)
+  const faults = [...folderFaults(cwd), ...sandboxFaults, ...variableFaults(server, context.raw)]
+  if ('path' in command) return { value: { ...server, command: command.path, cwd, ...sandbox }, faults }
   const path = command.argument === undefined ? ['command'] : ['args', command.argument]
   return { value: server, faults: [{ path, message: command.fault }, ...faults] }
 }
 
 function folderFaults(cwd: string): Fault[] {
+  // Under the permission model the gateway need not see where a child runs; a folder that is not there then fails its start.
+  if (isHidden(cwd)) return []
   const isFolder = statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true
   return isFolder ? [] : [{ path: ['cwd'], message: `there is no folder ${cwd}` }]
+}
+
+/** Tells whether the permission model of Node keeps a path from this process. */
+function isHidden(path: string): boolean {
+  // Other than its type says, it is not there when the model is off.
+  const permission: typeof process.permission | undefined = process.permission
+  return permission !== undefined && !permission.has('fs.read', path)
+}
+
+/** Makes the paths of a sandbox absolute, and checks that it fits the command. */
+function checkSandbox(
+  { sandbox, command }: StdioServer,
+  folder: string,
+  searchPath: string,
+): { readonly sandbox: { readonly sandbox?: Sandbox }; readonly faults: readonly Fault[] } {
+  if (sandbox === undefined || sandbox.type === 'none') return { sandbox: {}, faults: [] }
+  const absolute = (paths: readonly string[]): string[] => paths.map((path) => resolve(folder, path))
+  const paths = { read: absolute(sandbox.read), write: absolute(sandbox.write) }
+  if (sandbox.type === 'node') {
+    const message = `the sandbox "node" is for programs that node runs; for ${command} take "bubblewrap"`
+    const isNode = /^node(\.exe)?$/.test(basename(command))
+    return { sandbox: { sandbox: { ...sandbox, ...paths } }, faults: isNode ? [] : [{ path: ['sandbox', 'type'], message }] }
+  }
+  const found = findExecutable(sandbox.command, searchPath)
+  if ('fault' in found) return { sandbox: {}, faults: [{ path: ['sandbox', 'command'], message: found.fault }] }
+  return { sandbox: { sandbox: { ...sandbox, ...paths, command: found.path } }, faults: [] }
 }
 
 function urlFaults(text: string, path: readonly string[]): Fault[] {

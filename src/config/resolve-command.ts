@@ -71,14 +71,22 @@ export function resolveCommand(line: CommandLine): ResolvedCommand {
     if (argument >= 0)
       return { fault: `${name} ${line.args[argument]} runs a text as a program: put the program in a file, ${hint}`, argument }
   }
-  if (isAbsolute(command)) return isExecutable(command) ? { path: command } : { fault: `${command} is not an executable file` }
   if (command === 'node') return { path: process.execPath }
-  const path = line.searchPath
+  return findExecutable(command, line.searchPath)
+}
+
+/** An absolute path as it is, a bare name from the folders of the search path; or why there is no such executable. */
+export function findExecutable(command: string, searchPath: string): ResolvedCommand {
+  // Under the permission model of Node a file that was not granted looks like one that is not there.
+  const hint = process.permission === undefined ? '' : ', or start the gateway again so that it is granted to it'
+  if (isAbsolute(command))
+    return isExecutable(command) ? { path: command } : { fault: `${command} is not an executable file${hint}` }
+  const path = searchPath
     .split(delimiter)
     .filter((folder) => isAbsolute(folder))
     .map((folder) => join(folder, command))
     .find(isExecutable)
-  return path === undefined ? { fault: `${command} is not on PATH; install it or write its absolute path` } : { path }
+  return path === undefined ? { fault: `${command} is not on PATH; install it or write its absolute path${hint}` } : { path }
 }
 
 function shapeFault(command: string): string | undefined {

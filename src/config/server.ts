@@ -131,6 +131,37 @@ const remote = {
   }),
 }
 
+const confinement = {
+  read: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'Files and folders it may read, besides its program; relative to the folder of tollgate.json.' }),
+  write: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'Files and folders it may read and write; relative to the folder of tollgate.json.' }),
+  network: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Permit the network. The permission model of Node 24 cannot refuse it; bubblewrap does.' }),
+}
+
+const Sandbox = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('none') }),
+  z.strictObject({
+    type: z.literal('node'),
+    ...confinement,
+    processes: z.boolean().default(false).meta({ description: 'Permit it to start processes, which nothing confines then.' }),
+    threads: z.boolean().default(false).meta({ description: 'Permit it to start worker threads.' }),
+  }),
+  z.strictObject({
+    type: z.literal('bubblewrap'),
+    ...confinement,
+    command: z.string().min(1).default('bwrap').meta({ description: 'The executable: absolute, or a name looked up on PATH.' }),
+  }),
+])
+export type Sandbox = z.infer<typeof Sandbox>
+
 const HttpServer = z.strictObject({ type: z.literal('http'), ...remote, ...shared })
 const SseServer = z.strictObject({ type: z.literal('sse'), ...remote, ...shared })
 const StdioServer = z.strictObject({
@@ -159,6 +190,10 @@ const StdioServer = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'Permit "-c" and "-e" one-liners of shells and interpreters. Logged at every start.' }),
+  sandbox: Sandbox.optional().meta({
+    description:
+      'What the child may reach. node: the permission model of Node, for programs run by node. bubblewrap: Linux namespaces, for any program. Absent: none, but node where the gateway itself runs under the permission model and the command is node.',
+  }),
   idleMs: z
     .int()
     .min(1_000)

@@ -2,6 +2,7 @@
 // by the first question; its answer is stretched to the length of the text; what does not come in time, or cannot be asked, is answered roughly from
 // the number of bytes. It does not promise the count of any particular model, only one that is near.
 import { Worker } from 'node:worker_threads'
+import { workerFlags } from '../lib/worker-flags.ts'
 import type { CountAnswer, CountQuestion } from './token-count.worker.ts'
 
 /** Counts tokens; never rejects and never waits long. */
@@ -128,8 +129,8 @@ class ThreadCounter implements TokenCounter {
 
 function startWorker(): Worker {
   return new Worker(new URL('./token-count.worker.ts', import.meta.url), {
-    // Without arguments of the parent's command line, such as a test runner's loaders.
-    execArgv: [],
+    // Without arguments of the parent's command line, such as a test runner's loaders, but those that confine it.
+    execArgv: workerFlags(),
     name: 'token-count',
     resourceLimits: { maxOldGenerationSizeMb: 192 },
   })

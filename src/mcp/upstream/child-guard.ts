@@ -14,8 +14,10 @@ export interface ChildGuard {
 }
 
 const PROGRAM = fileURLToPath(new URL('./child-guard.worker.ts', import.meta.url))
-// The watcher keeps a set of numbers; it needs next to nothing.
-const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-old-space-size=16', '--max-semi-space-size=1', '--single-threaded']
+// The watcher keeps a set of numbers; it needs next to nothing, and may read its own program only.
+const CONFINED = ['--permission', `--allow-fs-read=${PROGRAM}`]
+const SMALL = ['--max-old-space-size=16', '--max-semi-space-size=1', '--single-threaded']
+const FLAGS = [...CONFINED, ...SMALL, '--disable-warning=ExperimentalWarning']
 
 /** Makes the guard. Its watcher process starts with the first child and again whenever it died; it never keeps the gateway running. */
 export function createChildGuard(): ChildGuard {

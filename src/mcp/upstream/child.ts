@@ -6,6 +6,7 @@ import { GatewayError } from '../../core/errors.ts'
 import type { Report } from '../../core/events.ts'
 import type { ChildEnvironment } from './child-environment.ts'
 import type { ChildGuard } from './child-guard.ts'
+import { confine } from './child-sandbox.ts'
 import { createReadPace } from './child-pace.ts'
 import { createStderrSink } from './child-stderr.ts'
 import { createLineCutter } from './lines.ts'
@@ -60,9 +61,11 @@ const isWindows = process.platform === 'win32'
 /** Starts a child in a process group of its own, without a shell. Rejects with `upstream_unavailable` when it cannot be started. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { config, executable, cwd, environment, guard, id } = options
-  const pipes = spawn(executable, config.args, {
+  const knows = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag)
+  const start = confine({ config, executable, cwd, restricted: process.permission !== undefined, knows })
+  const pipes = spawn(start.executable, start.args, {
     cwd,
-    env: environment.env,
+    env: { ...environment.env, ...start.env },
     stdio: ['pipe', 'pipe', 'pipe'],
     shell: false,
     windowsHide: true,
