@@ -6,6 +6,7 @@ import type { FSWatcher } from 'node:fs'
 import { watch } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { MAX_FILE_BYTES } from '../config/read-file.ts'
 
 /** What to watch and whom to tell. */
 export interface WatchOptions {
@@ -146,8 +147,11 @@ async function statusOf(paths: readonly string[]): Promise<string> {
 async function contentOf(paths: readonly string[]): Promise<string> {
   const hash = createHash('sha256')
   for (const file of await filesOf(paths)) {
-    const content = await unlessGone(() => readFile(file))
-    hash.update(JSON.stringify([file, content?.length ?? null]))
+    const status = await statOf(file)
+    // What the loader refuses unread is not read here either.
+    const isReadable = status?.isFile() === true && status.size <= MAX_FILE_BYTES
+    const content = isReadable ? await unlessGone(() => readFile(file)) : undefined
+    hash.update(JSON.stringify([file, content?.length ?? String(status?.mtimeNs)]))
     if (content !== undefined) hash.update(content)
   }
   return hash.digest('hex')

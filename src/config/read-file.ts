@@ -44,7 +44,8 @@ export interface FileRequest<T> {
   check?(value: T, raw: unknown): { readonly value: T; readonly faults: readonly Fault[] }
 }
 
-const MAX_FILE_BYTES = 8 * 1024 * 1024
+/** Larger files are refused unread. */
+export const MAX_FILE_BYTES = 8 * 1024 * 1024
 const MAX_PROBLEMS = 100
 
 /** Reads, parses, interpolates and checks one file. Never throws: whatever is wrong comes back as problems. */
@@ -88,7 +89,10 @@ export async function readConfigFile<T>(request: FileRequest<T>): Promise<FileRe
 
 async function readText<T>(request: FileRequest<T>): Promise<string | FileReading<T>> {
   try {
-    const { size } = await stat(request.path)
+    const status = await stat(request.path)
+    // A pipe would keep the reader waiting for ever, a device could fill the memory.
+    if (!status.isFile()) return unreadable(request.file, 'this is no regular file')
+    const { size } = status
     if (size > MAX_FILE_BYTES) return unreadable(request.file, `the file has ${size} bytes; at most ${MAX_FILE_BYTES} are read`)
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(request.path))
   } catch (error) {
