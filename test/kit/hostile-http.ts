@@ -86,6 +86,6 @@ function stepOf({ request, response, body, streams }: Asked): Step {
     },
     body: (bytes, contentType = 'application/json') => void response.writeHead(200, { 'content-type': contentType }).end(bytes),
     raw: (bytes) => writeThrough(response.socket ?? response, bytes),
-    hangUp: () => void response.socket?.destroy(),
+    hangUp: () => response.socket?.destroySoon(),
   }
 }

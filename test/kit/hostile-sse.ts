@@ -52,6 +52,6 @@ async function take(
     send: (message) => writeThrough(stream, eventOf(message)),
     body: (bytes) => void writeThrough(stream, bytes),
     raw: (bytes) => writeThrough(stream, bytes),
-    hangUp: () => void stream.socket?.destroy(),
+    hangUp: () => stream.socket?.destroySoon(),
   })
 }

@@ -44,7 +44,7 @@ function take(desk: Desk, child: Socket, line: string): void {
     send: (message) => writeLine(child, JSON.stringify(message)),
     body: (bytes) => void writeThrough(child, bytes),
     raw: (bytes) => writeThrough(child, bytes),
-    hangUp: () => void child.destroy(),
+    hangUp: () => child.destroySoon(),
   })
 }
 

@@ -17,9 +17,9 @@ export interface Step {
   send(message: JsonObject): Promise<void>
   /** Bytes where the body of the answer stands, with a media type where there is one; the transport frames nothing. */
   body(bytes: string | Buffer, contentType?: string): void
-  /** Bytes in place of the whole answer: for HTTP its status line too. Resolves when the wire takes more. */
+  /** Bytes in place of the whole answer: for HTTP its status line too, and `hangUp` then ends it. Resolves when the wire takes more. */
   raw(bytes: string | Buffer): Promise<void>
-  /** Ends the connection in the middle of whatever it is. */
+  /** Ends the connection after what was written, in the middle of whatever it is. */
   hangUp(): void
   /** Aborted when the gateway does not wait any more. */
   readonly gone: AbortSignal

@@ -14,15 +14,19 @@ export interface ProcessFigures {
 
 /** Reads them; throws when the process is gone. */
 export function readFigures(pid: number): ProcessFigures {
-  const [, resident = '0'] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   const family = familyOf(pid)
   return {
     startedAt: readStat(pid)?.startedAt ?? '',
-    residentBytes: Number(resident) * 1_024,
+    residentBytes: readResident(pid),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     descendants: family.filter(({ state }) => state !== 'Z').map((one) => one.pid),
     zombies: family.filter(({ state, parent }) => state === 'Z' && parent === pid).map((one) => one.pid),
   }
+}
+
+function readResident(pid: number): number {
+  const [, resident = '0'] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(resident) * 1_024
 }
 
 interface Stat {
@@ -53,4 +57,17 @@ function familyOf(pid: number): Stat[] {
     parents = next.map((one) => one.pid)
   }
   return family
+}
+
+/** Looks at the resident memory of a process every few milliseconds until `stop`, which answers how far it rose above its beginning. */
+export function peakBytes(pid: number): { stop(): { readonly grown: number } } {
+  const first = readFigures(pid).residentBytes
+  let peak = first
+  const timer = setInterval(() => (peak = Math.max(peak, readResident(pid))), 10)
+  return {
+    stop() {
+      clearInterval(timer)
+      return { grown: Math.max(peak, readResident(pid)) - first }
+    },
+  }
 }

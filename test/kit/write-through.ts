@@ -6,5 +6,7 @@ export async function writeThrough(stream: Writable, bytes: string | Buffer): Pr
   if (bytes.length === 0 || stream.destroyed || stream.write(bytes)) return
   const settled = new AbortController()
   const { signal } = settled
-  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).finally(() => settled.abort())
+  // A stream that breaks meanwhile is gone: that is no failure of whoever writes to it.
+  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).catch(() => undefined)
+  settled.abort()
 }

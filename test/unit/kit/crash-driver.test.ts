@@ -80,6 +80,6 @@ it('notices a ledger that lost entries, and a line that is none', async () => {
 
   expect(report.missing).toHaveLength(report.acknowledged)
   expect(report.broken).toEqual([
-    expect.stringMatching(/journal-1\.(?:bad keeps lines that are no entries|log has a corrupt line before \d+)$/),
+    expect.stringMatching(/journal-1\.(?:bad keeps lines that are no entries|log has a corrupt line)$/),
   ])
 }, 60_000)

@@ -102,7 +102,7 @@ describe('the invariants', () => {
 
     const broken = await arena.attack(async () => appendFileSync(join(ledger, journal), 'no entry\n'), short)
 
-    expect(broken).toEqual(expect.arrayContaining([expect.stringMatching(/journal-1\.log has a corrupt line before \d+$/)]))
+    expect(broken).toEqual(expect.arrayContaining([expect.stringMatching(/journal-1\.log has a corrupt line$/)]))
   })
 
   it('notice a gateway that ended', async () => {
