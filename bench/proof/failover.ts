@@ -1,5 +1,5 @@
 import { startFaultProxy } from '../../test/kit/fault-proxy.ts'
-import { freePort } from '../programs.ts'
+import { pickPort } from './ports.ts'
 import { startBackEnd } from './back-end.ts'
 import { createCaller, type Caller, type Outcome } from './caller.ts'
 import { missedOf, paced, type Context, type Figure, type Measured } from './figure.ts'
@@ -36,7 +36,7 @@ async function measure(context: Context): Promise<Measured> {
   const site = await createSite(context, {
     backEnd,
     file: {
-      providers: { main: provider(backEnd.port), dead: provider(await freePort()), silent: provider(silent.port) },
+      providers: { main: provider(backEnd.port), dead: provider(await pickPort()), silent: provider(silent.port) },
       routes: { chat: { targets: [{ provider: 'main', model: 'chat' }] }, dead: behind('dead'), silent: behind('silent') },
     },
     catalog: { models: [{ route: 'chat' }, { route: 'dead' }, { route: 'silent' }] },

@@ -7,6 +7,8 @@ export type Pace = 'quick' | 'usual' | 'alone' | 'long'
 export interface Context {
   /** An empty folder of its own. */
   readonly folder: string
+  /** A folder for what several figures of a run use. */
+  readonly shared: string
   /** The `main.ts` of the gateway under proof. */
   readonly program: string
   readonly pace: Pace

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { freePort } from '../programs.ts'
+import { pickPort } from './ports.ts'
 import type { BackEnd } from './back-end.ts'
 import type { Context } from './figure.ts'
 import { createIssuer, type Bearer } from './issuer.ts'
@@ -69,11 +69,12 @@ export const ROOMY = {
 const GENEROUS = { callsPerMinute: 1_000_000, concurrent: 50_000, tokensPerMinute: 1_000_000_000 }
 const PATIENCE_MS = 30_000
 const POLL_MS = 5
+const ANSWER_MS = 1_000
 const END_MS = 45_000
 
 /** Writes the files of a gateway before a back end: an issuer, a catalog per team, limits that nobody meets. */
 export async function createSite({ folder, program }: Pick<Context, 'folder' | 'program'>, plan: SitePlan): Promise<Site> {
-  const [port, admin, health] = [await freePort(), await freePort(), await freePort()]
+  const [port, admin, health] = [await pickPort(), await pickPort(), await pickPort()]
   const issuer = await createIssuer()
   const write = (path: string, value: unknown): void => {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
@@ -160,12 +161,12 @@ async function start(
 /** Whether the gateway says that it is ready; degraded is ready too. */
 export async function isReady(healthUrl: string): Promise<boolean> {
   try {
-    const answer = await fetch(`${healthUrl}/readyz`, { headers: { connection: 'close' } })
+    const answer = await fetch(`${healthUrl}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS) })
     await answer.text()
     return answer.status === 200
   } catch (error) {
-    // Nobody listens yet.
-    if (error instanceof TypeError) return false
+    // Nobody listens yet, or does not answer.
+    if (error instanceof Error && (error instanceof TypeError || error.name === 'TimeoutError')) return false
     throw error
   }
 }

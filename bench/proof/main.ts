@@ -25,13 +25,17 @@ const { values } = parseArgs({
   },
   allowNegative: true,
 })
+const shared = mkdtempSync(join(tmpdir(), 'tollgate-proof-'))
 const path = join(import.meta.dirname, '../../docs/proof.md')
 
 if (process.platform === 'linux') await run()
 else process.stdout.write('Memory, descriptors and processor times are read from /proc: this needs Linux.\n')
 
 async function run(): Promise<void> {
-  process.once('exit', endAdopted)
+  process.once('exit', () => {
+    endAdopted()
+    rmSync(shared, { recursive: true, force: true })
+  })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)) // what it started ends on exit
   const chosen = choose()
   const pace: Pace = values.long ? 'long' : values.quick ? 'quick' : values.only === undefined ? 'usual' : 'alone'
@@ -67,7 +71,7 @@ async function one(figure: Figure, pace: Pace, signal: AbortSignal): Promise<Row
   let measured: Measured
   try {
     await using stack = new AsyncDisposableStack()
-    measured = await figure.measure({ folder, program: resolve(values.program), pace, stack, signal, say })
+    measured = await figure.measure({ folder, shared, program: resolve(values.program), pace, stack, signal, say })
   } catch (error) {
     say(`failed after ${seconds()}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
     return undefined

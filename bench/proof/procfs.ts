@@ -45,9 +45,11 @@ export function threadsOf(pids: readonly number[]): number {
   return sum(pids, (pid) => listed(`/proc/${pid}/task`).length)
 }
 
-/** Processes whose working folder is this one, with their state letter: `Z` is one that nobody waited for. */
-export function processesIn(folder: string): readonly { readonly pid: number; readonly state: string }[] {
-  return allProcesses().filter(({ pid }) => workingFolder(pid) === folder)
+/** Processes whose working folder is this one, with the words they were started with. */
+export function processesIn(folder: string): readonly { readonly pid: number; readonly command: string }[] {
+  return allProcesses()
+    .filter(({ pid }) => workingFolder(pid) === folder)
+    .map(({ pid }) => ({ pid, command: read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ') }))
 }
 
 /** Children of a process that ended and were not waited for. */
@@ -61,12 +63,12 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z'
 }
 
-function allProcesses(): { readonly pid: number; readonly parent: number; readonly state: string }[] {
+function allProcesses(): { readonly pid: number; readonly parent: number }[] {
   return listed('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => {
       const fields = fieldsOf(Number(name))
-      return { pid: Number(name), parent: Number(fields[1] ?? 0), state: fields[0] ?? '' }
+      return { pid: Number(name), parent: Number(fields[1] ?? 0) }
     })
 }
 
