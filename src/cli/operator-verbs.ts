@@ -9,13 +9,31 @@ import type { ShowPricesOptions } from './prices.ts'
 import type { UsageOptions } from './usage.ts'
 import { collect, httpUrl, type Verbs } from './verb.ts'
 
-/** Adds the verbs about a gateway as a whole: start, explain, usage, prices, doctor and health. */
+/** Adds the verbs about a gateway as a whole: start, permissions, explain, usage, prices, doctor and health. */
 export function addOperatorVerbs(program: Command, verbs: Verbs): void {
   const { io, lent, action } = verbs
   program
     .command('start')
     .description('run the gateway')
-    .action(action(({ config }) => lent.start({ config: configPath(config, io) })))
+    .option('--restricted', 'under the permission model of Node, with what "tollgate permissions" prints and nothing else')
+    .action(
+      action<{ restricted?: boolean }>(async ({ config, restricted = false }) => {
+        const path = configPath(config, io)
+        if (!restricted) return await lent.start({ config: path })
+        const { startRestricted } = await import('./permissions.ts')
+        return await startRestricted(path, io, lent)
+      }),
+    )
+  program
+    .command('permissions')
+    .description('the flags that give Node what the gateway of this configuration needs, and nothing else')
+    .option('--json', 'as JSON')
+    .action(
+      action<{ json?: boolean }>(async ({ config, json = false }) => {
+        const { permissions } = await import('./permissions.ts')
+        return await permissions({ config: configPath(config, io), json }, io)
+      }),
+    )
   addExplain(program, verbs)
   addUsage(program, verbs)
   addPrices(program, verbs)
