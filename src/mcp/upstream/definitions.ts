@@ -29,6 +29,9 @@ const NAME_MEMBER: Readonly<Record<OfferedKind, string>> = {
 }
 // C0, DEL, C1, and the line and paragraph separators
 const CONTROL = /[\p{Cc}\u2028\u2029]/u
+// What a model reads and a person does not see: controls that are no blanks, changes of the reading direction, tag characters. Joiners of
+// scripts and of emoji are none of these; flags written with tags are, and rare.
+const HIDDEN = /[[\p{Cc}--[\t\n\r]]\u202a-\u202e\u2066-\u2069\u{e0000}-\u{e007f}]/v
 
 /** Sorts what a server listed into what is served and what is not. The first of two equal names wins. */
 export function siftDefinitions(kind: OfferedKind, server: string, items: readonly Json[], bounds: DefinitionBounds): Sifted {
@@ -65,6 +68,7 @@ function problemOf(kind: OfferedKind, name: string, item: JsonObject, bounds: De
     return `its description is larger than ${bounds.descriptionBytes} bytes`
   }
   if (isDeeper(item, MAX_DEPTH)) return `it is nested deeper than ${MAX_DEPTH} levels`
+  if (hasHidden(item)) return 'it holds characters that nobody sees'
   return kind === 'tool' ? toolProblemOf(item) : undefined
 }
 
@@ -84,8 +88,15 @@ function isDeeper(value: Json | undefined, levels: number): boolean {
   return Object.values(value as Readonly<Record<string, Json>>).some((child) => isDeeper(child, levels - 1))
 }
 
+/** Looks at every text and every member's name, since all of them reach the model. */
+function hasHidden(value: Json | undefined): boolean {
+  if (typeof value === 'string') return HIDDEN.test(value)
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([name, child]: [string, Json | undefined]) => HIDDEN.test(name) || hasHidden(child))
+}
+
 /** A name as it may stand in a log line: control characters escaped, cut at a sane length. */
 function printable(name: string): string {
   const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  return name.slice(0, MAX_NAME).replaceAll(new RegExp(CONTROL, 'g'), escape)
+  return name.slice(0, MAX_NAME).replaceAll(new RegExp(CONTROL, 'gu'), escape)
 }
