@@ -68,12 +68,12 @@ export function createBreaker(options: BreakerOptions): Breaker {
       if (state === 'half-open' || (state === 'open' && now() < openUntil)) return undefined
       const probe = state === 'open'
       if (probe) enter('half-open')
-      return admission({
-        // attempts from before the circuit opened say nothing about it now
-        success: () => (probe || state === 'closed' ? succeed() : undefined),
-        failure: () => (probe || state === 'closed' ? fail(probe) : undefined),
+      return new Attempt((ending) => {
         // a probe that decided nothing leaves the door open for the next one
-        neutral: () => (probe ? enter('open') : undefined),
+        if (ending === 'neutral') return probe ? enter('open') : undefined
+        // attempts from before the circuit opened say nothing about it now
+        if (!probe && state !== 'closed') return undefined
+        return ending === 'success' ? succeed() : fail(probe)
       })
     },
     get state() {
@@ -85,12 +85,30 @@ export function createBreaker(options: BreakerOptions): Breaker {
   }
 }
 
-function admission(endings: Admission): Admission {
-  let over = false
-  const once = (ending: () => void) => (): void => {
-    if (over) return
-    over = true
-    ending()
+/** One attempt; only its first ending is told. A class, because one is made for every call. */
+class Attempt implements Admission {
+  readonly #ended: (ending: 'success' | 'failure' | 'neutral') => void
+  #isOver = false
+
+  constructor(ended: (ending: 'success' | 'failure' | 'neutral') => void) {
+    this.#ended = ended
   }
-  return { success: once(endings.success), failure: once(endings.failure), neutral: once(endings.neutral) }
+
+  success(): void {
+    this.#end('success')
+  }
+
+  failure(): void {
+    this.#end('failure')
+  }
+
+  neutral(): void {
+    this.#end('neutral')
+  }
+
+  #end(ending: 'success' | 'failure' | 'neutral'): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#ended(ending)
+  }
 }

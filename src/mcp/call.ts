@@ -2,7 +2,8 @@ import type { Decision } from '../core/decision.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Exchange, Timings } from '../core/exchange.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
-import type { CatalogItem } from '../core/snapshot.ts'
+import type { CatalogItem, Era } from '../core/snapshot.ts'
+import type { TextLens } from '../core/text-lens.ts'
 import type { AnswerFacts, FacetCall } from '../pipeline/facet.ts'
 import { dressResult } from './dress.ts'
 import { errorBody, relayError, toWireError } from './errors.ts'
@@ -10,7 +11,7 @@ import { notificationBody, resultBody, type Incoming } from './incoming.ts'
 import { createLens } from '../pipeline/words.ts'
 import { checkParamHeaders } from './param-headers.ts'
 import type { McpParts } from './parts.ts'
-import { inputRequired, travel } from './rounds.ts'
+import { type Answer, inputRequired, travel } from './rounds.ts'
 import { shortenResult } from './shorten.ts'
 import { findTarget, type Target } from './target.ts'
 import type { Caller, UpstreamStep } from './upstream/contract.ts'
@@ -21,11 +22,18 @@ import { LOG_LEVELS } from './versions.ts'
 export async function runCall(parts: McpParts, incoming: Incoming): Promise<void> {
   parts.active.set(incoming.controller, incoming)
   incoming.outlet.expectDelay()
+  let call: McpCall | undefined
   try {
-    await govern(parts, incoming)
+    call = new McpCall(parts, incoming)
+    const answer = await parts.deps.govern(call.exchange, call)
+    if (answer.step.kind === 'error') return answerError(incoming, answer.step.error)
+    const result = toResult(parts, incoming, answer)
+    call.answered()
+    incoming.outlet.answer(200, {}, resultBody(incoming.message.idText, JSON.stringify(result)))
   } catch (error) {
     failCall(parts, incoming, error)
   } finally {
+    call?.over()
     parts.active.delete(incoming.controller)
   }
 }
@@ -41,64 +49,86 @@ export function failCall({ deps }: McpParts, incoming: Incoming, error: unknown)
   incoming.outlet.answer(wire.status, wire.headers, errorBody(incoming.message.idText, wire.error))
 }
 
-interface Answer {
-  readonly step: UpstreamStep
-  readonly item: CatalogItem
-  /** Why the gateway answered in place of the upstream. */
-  readonly refused?: 'invalid_params'
-}
+/** One call as the road sees it. A class, because one is made for every call. */
+class McpCall implements FacetCall<Answer> {
+  readonly exchange: Exchange
+  readonly #parts: McpParts
+  readonly #incoming: Incoming
+  readonly #target: Target
+  readonly #token: ProgressToken
+  readonly args: JsonObject | undefined
+  #opened: UpstreamStep | undefined
 
-async function govern(parts: McpParts, incoming: Incoming): Promise<void> {
-  const target = findTarget(incoming.message, incoming.view)
-  const token = progressToken(incoming.message.meta)
-  const exchange = toExchange(parts, incoming)
-  let opened: Answer | undefined
-  const call = toFacetCall(parts, incoming, target, async (decision, args) => {
-    const caller = toCaller(incoming, exchange.timings, token, decision.item)
-    opened = await open(parts, { incoming, target, decision, args, caller })
-    return opened
-  })
-  try {
-    const answer = await parts.deps.govern(exchange, call)
-    if (answer.step.kind === 'error') return answerError(incoming, answer.step.error)
-    const result = toResult(parts, incoming, answer)
-    opened = undefined
-    incoming.outlet.answer(200, {}, resultBody(incoming.message.idText, JSON.stringify(result)))
-  } finally {
-    // Refused on the way back, for instance by the guard: nobody will answer what the upstream asks.
-    if (opened?.step.kind === 'input') opened.step.held?.cancel('the call was refused')
+  constructor(parts: McpParts, incoming: Incoming) {
+    this.#parts = parts
+    this.#incoming = incoming
+    this.#target = findTarget(incoming.message, incoming.view)
+    this.#token = progressToken(incoming.message.meta)
+    this.exchange = toExchange(parts, incoming)
+    const { item, args } = this.#target
+    this.args = args !== undefined && item !== undefined ? parts.deps.arguments.rewrite(item, args) : args
   }
-}
 
-function toFacetCall(
-  parts: McpParts,
-  incoming: Incoming,
-  target: Target,
-  run: (decision: Decision, args: JsonObject | undefined) => Promise<Answer>,
-): FacetCall<Answer> {
-  const { policy, now } = parts.deps
-  const { item } = target
-  const args = target.args !== undefined && item !== undefined ? parts.deps.arguments.rewrite(item, target.args) : target.args
-  const { catalog, identity } = incoming.request
-  return {
-    kind: target.ledgerKind,
-    target: target.asked,
-    ...(args === undefined ? {} : { args }),
-    decide: () =>
-      policy.decide({
-        principal: identity.principal,
-        snapshot: incoming.snapshot,
-        ...(catalog === undefined ? {} : { catalog }),
-        action: 'call',
-        target: { kind: target.kind, name: target.name },
-        args: args ?? (target.ledgerKind === 'resource' ? { uri: target.asked } : {}),
-        now: now(),
-      }),
-    requestText: () => createLens({ arguments: args, argument: incoming.message.params['argument'] }, ['arguments', 'argument']),
-    open: (decision) => run(decision, args),
-    facts: ({ step, refused }) => ({ ...factsOf(step), ...(refused === undefined ? {} : { error: refused }) }),
-    responseText: ({ step }) => createLens(wordsOf(step)),
-    refusal: (decision) => refusalOf(decision, target),
+  get kind(): Target['ledgerKind'] {
+    return this.#target.ledgerKind
+  }
+
+  get target(): string {
+    return this.#target.asked
+  }
+
+  decide(): Decision {
+    const { policy, now } = this.#parts.deps
+    const { kind, name, ledgerKind, asked } = this.#target
+    const { catalog, identity } = this.#incoming.request
+    return policy.decide({
+      principal: identity.principal,
+      snapshot: this.#incoming.snapshot,
+      ...(catalog === undefined ? {} : { catalog }),
+      action: 'call',
+      target: { kind, name },
+      args: this.args ?? (ledgerKind === 'resource' ? { uri: asked } : {}),
+      now: now(),
+    })
+  }
+
+  requestText(): TextLens {
+    const { params } = this.#incoming.message
+    return createLens({ arguments: this.args, argument: params['argument'] }, ['arguments', 'argument'])
+  }
+
+  open(decision: Decision): Promise<Answer> | Answer {
+    return open(this.#parts, {
+      incoming: this.#incoming,
+      target: this.#target,
+      decision,
+      args: this.args,
+      caller: new CallCaller(this.#incoming, { timings: this.exchange.timings, token: this.#token, item: decision.item }),
+    })
+  }
+
+  facts({ step, refused }: Answer): AnswerFacts {
+    this.#opened = step
+    const facts = factsOf(step)
+    return refused === undefined ? facts : { ...facts, error: refused }
+  }
+
+  responseText({ step }: Answer): TextLens {
+    return createLens(wordsOf(step))
+  }
+
+  refusal(decision: Decision): GatewayError {
+    return refusalOf(decision, this.#target)
+  }
+
+  /** What the upstream asked is in the hands of the caller now. */
+  answered(): void {
+    this.#opened = undefined
+  }
+
+  /** Refused on the way back, for instance by the guard: nobody will answer what the upstream asks. */
+  over(): void {
+    if (this.#opened?.kind === 'input') this.#opened.held?.cancel('the call was refused')
   }
 }
 
@@ -119,7 +149,7 @@ interface Opening {
   readonly caller: Caller
 }
 
-async function open(parts: McpParts, { incoming, target, decision, args, caller }: Opening): Promise<Answer> {
+function open(parts: McpParts, { incoming, target, decision, args, caller }: Opening): Promise<Answer> | Answer {
   const { item } = decision
   if (item === undefined) throw target.unknown()
   const upstream = parts.deps.upstream(item.server)
@@ -133,7 +163,7 @@ async function open(parts: McpParts, { incoming, target, decision, args, caller 
     params: toParams(incoming.message.params, target.toUpstream(item), args),
     item,
   }
-  return { item, step: await travel(parts, { incoming, item, upstream, request, caller }) }
+  return travel(parts, { incoming, item, upstream, request, caller })
 }
 
 function complaintAbout(parts: McpParts, incoming: Incoming, item: CatalogItem, args: JsonObject): string | undefined {
@@ -213,32 +243,58 @@ function progressToken(meta: JsonObject | undefined): ProgressToken {
   throw new GatewayError('invalid_params', '"progressToken" must be a text or an integer')
 }
 
-function toCaller(incoming: Incoming, timings: Timings, token: ProgressToken, item: CatalogItem | undefined): Caller {
-  const { clientInfo, logLevel, outlet } = incoming
-  const caller: Caller & { suspended(retryMs?: number): void } = {
-    key: incoming.request.identity.key,
-    era: incoming.era,
-    capabilities: incoming.capabilities,
-    ...(clientInfo === undefined ? {} : { clientInfo }),
-    ...(logLevel === undefined ? {} : { logLevel }),
-    progress: token !== undefined,
-    trace: incoming.trace,
-    signal: incoming.controller.signal,
-    ...(item?.timeoutMs === undefined ? {} : { timeoutMs: item.timeoutMs }),
-    ...(item?.maxResultBytes === undefined ? {} : { maxResultBytes: item.maxResultBytes }),
-    timings,
-    notify(method, params) {
-      if (method === 'notifications/progress' && token !== undefined) {
-        outlet.push(notificationBody(method, { ...params, progressToken: token }))
-      } else if (method === 'notifications/message' && isWanted(params['level'], logLevel)) {
-        outlet.push(notificationBody(method, params))
-      } else if (method === 'notifications/elicitation/complete' && incoming.era === 'legacy') {
-        outlet.push(notificationBody(method, params))
-      }
-    },
-    suspended: (retryMs) => outlet.suspend(retryMs),
+interface CallerFacts {
+  readonly timings: Timings
+  readonly token: ProgressToken
+  readonly item: CatalogItem | undefined
+}
+
+/** The caller of one call, as its upstream may know of it. */
+class CallCaller implements Caller {
+  readonly #incoming: Incoming
+  readonly #token: ProgressToken
+  readonly key: string
+  readonly era: Era
+  readonly capabilities: JsonObject
+  readonly clientInfo: JsonObject | undefined
+  readonly logLevel: string | undefined
+  readonly progress: boolean
+  readonly trace: Incoming['trace']
+  readonly signal: AbortSignal
+  readonly timeoutMs: number | undefined
+  readonly maxResultBytes: number | undefined
+  readonly timings: Timings
+
+  constructor(incoming: Incoming, { timings, token, item }: CallerFacts) {
+    this.#incoming = incoming
+    this.#token = token
+    this.key = incoming.request.identity.key
+    this.era = incoming.era
+    this.capabilities = incoming.capabilities
+    this.clientInfo = incoming.clientInfo
+    this.logLevel = incoming.logLevel
+    this.progress = token !== undefined
+    this.trace = incoming.trace
+    this.signal = incoming.controller.signal
+    this.timeoutMs = item?.timeoutMs
+    this.maxResultBytes = item?.maxResultBytes
+    this.timings = timings
   }
-  return caller
+
+  notify(method: string, params: JsonObject): void {
+    const { outlet, era } = this.#incoming
+    if (method === 'notifications/progress' && this.#token !== undefined) {
+      outlet.push(notificationBody(method, { ...params, progressToken: this.#token }))
+    } else if (method === 'notifications/message' && isWanted(params['level'], this.logLevel)) {
+      outlet.push(notificationBody(method, params))
+    } else if (method === 'notifications/elicitation/complete' && era === 'legacy') {
+      outlet.push(notificationBody(method, params))
+    }
+  }
+
+  suspended(retryMs?: number): void {
+    this.#incoming.outlet.suspend(retryMs)
+  }
 }
 
 function isWanted(level: unknown, wanted: string | undefined): boolean {

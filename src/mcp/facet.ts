@@ -40,11 +40,11 @@ export function createMcpFacet(deps: McpDeps): McpFacet {
   timer.unref()
   return {
     async handle(request, responder) {
-      const visit = { parts, modern, request, responder }
+      const visit: Visit = { parts, modern, request, responder, idText: undefined }
       try {
         await serve(visit)
       } catch (error) {
-        refuse(visit, error)
+        refuse(visit, error, visit.idText)
       }
     },
     snapshotChanged(next, previous) {
@@ -98,9 +98,11 @@ interface Visit {
   readonly modern: ModernDoor
   readonly request: McpRequest
   readonly responder: Responder
+  /** The id of the request, as soon as it is known. */
+  idText: string | undefined
 }
 
-async function serve(visit: Visit): Promise<void> {
+function serve(visit: Visit): Promise<void> | void {
   const { parts, request, responder } = visit
   if (request.httpMethod === 'POST') return servePost(visit)
   const session = findSession(parts, request)
@@ -115,7 +117,7 @@ async function serve(visit: Visit): Promise<void> {
   return serveGet(parts, session, request, responder)
 }
 
-async function servePost(visit: Visit): Promise<void> {
+function servePost(visit: Visit): Promise<void> | void {
   const { parts, request } = visit
   const { bounds } = parts.deps
   if (!isJsonType(request.headers['content-type'])) {
@@ -128,14 +130,11 @@ async function servePost(visit: Visit): Promise<void> {
   const body = readBody(request.body ?? Buffer.alloc(0), { depth: bounds.jsonDepth, nodes: bounds.jsonNodes })
   if (body.kind === 'batch') return servePostedBatch(visit, body.items, accept)
   if (body.kind === 'refused') return refuse(visit, body.error, body.idText)
-  try {
-    await serveOne(visit, body, accept)
-  } catch (error) {
-    refuse(visit, error, body.kind === 'request' ? body.idText : undefined)
-  }
+  if (body.kind === 'request') visit.idText = body.idText
+  return serveOne(visit, body, accept)
 }
 
-async function serveOne(visit: Visit, message: Message, accept: Accept): Promise<void> {
+function serveOne(visit: Visit, message: Message, accept: Accept): Promise<void> | void {
   const { parts, modern, request, responder } = visit
   const classified = classify(message, request.headers)
   const snapshot = parts.deps.snapshot()

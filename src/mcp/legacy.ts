@@ -71,7 +71,7 @@ function shortInfo(info: JsonObject): JsonObject {
 }
 
 /** Serves one message of a session. */
-export async function serveMessage(parts: McpParts, post: LegacyPost, message: Message, responder: Responder): Promise<void> {
+export function serveMessage(parts: McpParts, post: LegacyPost, message: Message, responder: Responder): Promise<void> | void {
   if (message.kind === 'request') {
     if (parts.isDraining()) throw new GatewayError('draining', 'the gateway is about to stop', { retryAfterSeconds: 1 })
     const { deps, streams } = parts

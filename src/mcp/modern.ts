@@ -40,36 +40,39 @@ export function createModernDoor(parts: McpParts): ModernDoor {
   const open: OpenListens = new Set()
   return {
     open,
-    async handle(understood, responder) {
+    handle(understood, responder) {
       const { method } = understood.message
-      const takesTime = CALL_METHODS.has(method) || method === 'subscriptions/listen'
+      const isCall = CALL_METHODS.has(method)
+      const takesTime = isCall || method === 'subscriptions/listen'
       const controller = takesTime ? new AbortController() : AT_ONCE
       const incoming = toIncoming(parts, understood, responder, controller)
       // Closing the answer is how a stateless client cancels.
       if (takesTime) responder.onHangUp(() => controller.abort())
-      try {
-        if (method === 'subscriptions/listen' && !understood.accept.stream) {
-          throw new GatewayError('not_acceptable', 'subscriptions/listen answers with text/event-stream')
-        }
-        await answer(parts, incoming, responder, open)
-      } catch (error) {
-        failCall(parts, incoming, error)
-      }
+      return isCall ? runCall(parts, incoming) : answer(parts, incoming, { understood, responder, open })
     },
   }
 }
 
-async function answer(parts: McpParts, incoming: Incoming, responder: Responder, open: OpenListens): Promise<void> {
+interface Answering {
+  readonly understood: ModernRequest
+  readonly responder: Responder
+  readonly open: OpenListens
+}
+
+/** Answers what is no call. */
+async function answer(parts: McpParts, incoming: Incoming, { understood, responder, open }: Answering): Promise<void> {
   const { method, idText } = incoming.message
-  if (method === 'server/discover') {
-    incoming.outlet.answer(200, {}, resultBody(idText, discoverResult(incoming.snapshot, incoming.view, parts.serverInfo)))
-  } else if (LISTS[method] !== undefined) {
-    answerList(parts, incoming)
-  } else if (method === 'subscriptions/listen') {
-    if (parts.isDraining()) throw new GatewayError('draining', 'the gateway is about to stop', { retryAfterSeconds: 1 })
-    await serveListen(parts, incoming, responder, open)
-  } else {
-    await runCall(parts, incoming)
+  try {
+    if (method === 'server/discover') {
+      incoming.outlet.answer(200, {}, resultBody(idText, discoverResult(incoming.snapshot, incoming.view, parts.serverInfo)))
+    } else if (method === 'subscriptions/listen') {
+      if (!understood.accept.stream)
+        throw new GatewayError('not_acceptable', 'subscriptions/listen answers with text/event-stream')
+      if (parts.isDraining()) throw new GatewayError('draining', 'the gateway is about to stop', { retryAfterSeconds: 1 })
+      await serveListen(parts, incoming, responder, open)
+    } else answerList(parts, incoming)
+  } catch (error) {
+    failCall(parts, incoming, error)
   }
 }
 

@@ -25,15 +25,24 @@ const MAX_ROUNDS = 10
  * Runs a call until there is an answer for its caller: a result, an error, or (stateless callers) questions. Legacy callers are
  * asked in between, over their session. Whoever throws here leaves no call held open.
  */
-export async function travel(parts: McpParts, journey: Journey): Promise<UpstreamStep> {
-  const { ask, era } = journey.incoming
+export async function travel(parts: McpParts, journey: Journey): Promise<Answer> {
+  const { item, incoming } = journey
+  const { ask, era } = incoming
   let step = asInput(await begin(parts, journey), era)
   for (let round = 0; step.kind === 'input'; round += 1) {
-    if (ask === undefined || round >= MAX_ROUNDS) return checked(step, journey, ask !== undefined)
-    step = await goOn(journey, step, await answersTo(step, journey.incoming, ask))
+    if (ask === undefined || round >= MAX_ROUNDS) return { item, step: checked(step, journey, ask !== undefined) }
+    step = await goOn(journey, step, await answersTo(step, incoming, ask))
   }
-  checkAnswer(step, journey.item.server)
-  return step
+  checkAnswer(step, item.server)
+  return { item, step }
+}
+
+/** What came of a call. */
+export interface Answer {
+  readonly step: UpstreamStep
+  readonly item: CatalogItem
+  /** Why the gateway answered in place of the upstream. */
+  readonly refused?: 'invalid_params'
 }
 
 type Ask = NonNullable<Incoming['ask']>
@@ -97,7 +106,7 @@ function withoutLegacyIds(requests: Readonly<Record<string, InputRequest>>): Rec
   )
 }
 
-async function begin(parts: McpParts, journey: Journey): Promise<UpstreamStep> {
+function begin(parts: McpParts, journey: Journey): Promise<UpstreamStep> {
   const { incoming, item, upstream, request, caller } = journey
   if (incoming.era === 'legacy') return upstream.call(request, caller)
   const responses = readResponses(incoming.message.params)
@@ -125,7 +134,7 @@ async function resumeParked(parts: McpParts, journey: Journey, handle: string, r
   return call.held.resume(answers, journey.caller)
 }
 
-async function goOn(
+function goOn(
   { upstream, request, caller }: Journey,
   step: InputStep,
   responses: Readonly<Record<string, Json>>,

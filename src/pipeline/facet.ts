@@ -79,7 +79,7 @@ export interface FacetCall<Answer> {
   /** Asks policy; called once, before anything else. */
   decide(): Decision
   /** The arguments the upstream gets, for their digest. */
-  readonly args?: JsonObject
+  readonly args?: JsonObject | undefined
   /** What the call may take at most; absent: one call at the price of its item. */
   estimate?(decision: Decision): Estimate
   /** Where the words of the request are. */
@@ -88,7 +88,7 @@ export interface FacetCall<Answer> {
    * Opens the upstream and sees its answer to the end. Called at most once, and only when everything before said yes. A streamed answer goes to the
    * caller meanwhile, all but its last frame; failing after the first byte is an answer with status `cut`, not an error.
    */
-  open(decision: Decision, road: Road): Promise<Answer>
+  open(decision: Decision, road: Road): Promise<Answer> | Answer
   facts(answer: Answer): AnswerFacts
   /** Where the words of the answer are; absent when they were judged on their way (a stream). */
   responseText?(answer: Answer): TextLens | undefined

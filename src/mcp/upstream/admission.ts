@@ -58,9 +58,14 @@ export function createGatekeeper(options: GatekeeperOptions): Gatekeeper {
       if (breaker.state === 'open' && breaker.retryInMs > 0) admit()
       if (!bulkhead.tryEnter()) await wait(caller)
       const begun = now()
+      let admission: Admission | undefined
       try {
-        const admission = admit()
-        return await judged(work, admission, caller)
+        admission = admit()
+        const result = await work()
+        admission.success()
+        return result
+      } catch (error) {
+        throw judge(error, admission, caller)
       } finally {
         caller.timings.upstreamMs += now() - begun
         bulkhead.leave()
@@ -75,17 +80,12 @@ export function createGatekeeper(options: GatekeeperOptions): Gatekeeper {
   }
 }
 
-async function judged<Result>(work: () => Promise<Result>, admission: Admission, caller: Caller): Promise<Result> {
-  try {
-    const result = await work()
-    admission.success()
-    return result
-  } catch (error) {
-    const known = toGatewayError(error)
-    if (isFaultOf(known, caller)) admission.failure()
-    else admission.neutral()
-    throw known
-  }
+/** Tells the breaker of a failure, unless it was the breaker that said no. */
+function judge(error: unknown, admission: Admission | undefined, caller: Caller): GatewayError {
+  const known = toGatewayError(error)
+  if (isFaultOf(known, caller)) admission?.failure()
+  else admission?.neutral()
+  return known
 }
 
 /** Only what the upstream is to blame for counts. A server that says when to come back works, and a deadline shorter than its own is the catalog's choice. */

@@ -37,17 +37,17 @@ export interface Caller {
   readonly era?: Era
   /** Client capabilities of this exchange (elicitation, sampling, roots, extensions), as the client declared them. */
   readonly capabilities: JsonObject
-  readonly clientInfo?: JsonObject
+  readonly clientInfo?: JsonObject | undefined
   /** Log messages wanted at this level or above (RFC 5424 names); absent: none. */
-  readonly logLevel?: string
+  readonly logLevel?: string | undefined
   /** True when the caller gave a progress token. */
   readonly progress: boolean
   readonly trace: TraceContext
   /** Aborted: the upstream is told (closed stream or notifications/cancelled) and the call ends as `abandoned`. */
   readonly signal: AbortSignal
   /** Overrides of the server's own deadlines and caps, from the catalog item. */
-  readonly timeoutMs?: number
-  readonly maxResultBytes?: number
+  readonly timeoutMs?: number | undefined
+  readonly maxResultBytes?: number | undefined
   readonly timings: Timings
   /** Notifications that belong to this call: `notifications/progress` (without a token) and `notifications/message`. */
   notify(method: string, params: JsonObject): void
@@ -119,7 +119,7 @@ export interface SendOptions {
   readonly method: string
   readonly params: JsonObject
   readonly caller: Caller
-  readonly item?: CatalogItem
+  readonly item?: CatalogItem | undefined
 }
 
 /** One live conversation with an upstream: a stateless modern origin, a legacy HTTP session, an SSE session, or a child process. */

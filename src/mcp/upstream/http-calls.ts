@@ -7,9 +7,9 @@ import type { Endpoint } from './http-endpoint.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 import { PostedRequest, type PostListener, type PostOptions } from './http-post.ts'
 import { isLogWanted } from './log-level.ts'
-import { RpcCall, type CallPeer } from './rpc-call.ts'
+import { type CallDeps, type CallPeer, RpcCall } from './rpc-call.ts'
 import { toCallParams } from './rpc-envelope.ts'
-import type { Outcome, ServerRequest } from './rpc-peer.ts'
+import type { Outcome, RequestId, ServerRequest } from './rpc-peer.ts'
 
 /** What both eras need to speak to one HTTP upstream. */
 export interface HttpOptions {
@@ -27,8 +27,8 @@ export interface Wire {
   /** The modern envelope for one request; undefined towards a legacy server. */
   envelope(options: SendOptions): JsonObject | undefined
   headers(method: string, params: JsonObject, options?: SendOptions): string[]
-  readonly resume?: () => string[]
-  readonly refuse?: (answer: HttpAnswer) => GatewayError | undefined
+  readonly resume?: (() => string[]) | undefined
+  readonly refuse?: ((answer: HttpAnswer) => GatewayError | undefined) | undefined
   /** Answers a server request. */
   reply: CallPeer['reply']
   tell: CallPeer['tell']
@@ -40,15 +40,15 @@ export interface Wire {
 
 /** The calls under way on one HTTP connection: own ids, one POST each, notifications matched to calls by their progress token. */
 export class HttpCalls {
-  readonly #options: HttpOptions
-  readonly #wire: Wire
+  readonly options: HttpOptions
+  readonly wire: Wire
   readonly #calls = new InFlight<number, { readonly call: RpcCall; readonly options: SendOptions }>()
   readonly #posted = new InFlight<number, PostedRequest>()
   #lastId = 0
 
   constructor(options: HttpOptions, wire: Wire) {
-    this.#options = options
-    this.#wire = wire
+    this.options = options
+    this.wire = wire
   }
 
   get size(): number {
@@ -56,31 +56,20 @@ export class HttpCalls {
   }
 
   /** Runs one call to its next step. */
-  async send(options: SendOptions): Promise<UpstreamStep> {
-    const { caller, params } = options
-    const { endpoint, timeouts, bounds, now } = this.#options
-    if (caller.signal.aborted) throw new GatewayError('abandoned', 'the caller cancelled this call')
-    const total = caller.timeoutMs
-    const envelope = this.#wire.envelope(options)
-    const call: RpcCall = new RpcCall(options, {
-      peer: this.#peer(options, () => call),
-      server: endpoint.server,
-      modern: this.#wire.modern,
-      now,
-      deadlines: total === undefined ? timeouts : { firstByteMs: total, idleMs: total, totalMs: total },
-      maxResultBytes: caller.maxResultBytes ?? bounds.resultBytes,
-      toParams: (id) => toCallParams(params, caller, id, envelope),
-      onEnd: (id) => this.#calls.delete(id),
-    })
+  send(options: SendOptions): Promise<UpstreamStep> {
+    if (options.caller.signal.aborted) return Promise.reject(new GatewayError('abandoned', 'the caller cancelled this call'))
+    const posted = new PostedCall(this, options)
+    const call = new RpcCall(options, posted)
+    posted.call = call
     this.#calls.set(call.id, { call, options })
-    return await call.next(caller)
+    return call.next(options.caller)
   }
 
   /** Asks outside any call, within the time for lists. */
   ask(method: string, params: JsonObject, headers?: PostListener['headers']): Promise<Outcome> {
-    const { endpoint, timeouts, bounds } = this.#options
+    const { endpoint, timeouts, bounds } = this.options
     return new Promise((resolve) => {
-      const id = ++this.#lastId
+      const id = this.nextId()
       const settle = (outcome: Outcome): void => {
         clearTimeout(timer)
         this.#posted.delete(id)
@@ -95,21 +84,17 @@ export class HttpCalls {
         settle,
         alive: () => undefined,
         notification: (name, content) => this.notification(name, content),
-        request: (request) => this.#wire.request(request),
+        request: (request) => this.wire.request(request),
         ...(headers ? { headers } : {}),
       }
-      this.#post(
-        id,
-        { method, params, headers: this.#wire.headers(method, params), maxResultBytes: bounds.resultBytes },
-        listener,
-      )
+      this.post(id, { method, params, headers: this.wire.headers(method, params), maxResultBytes: bounds.resultBytes }, listener)
     })
   }
 
   /** A notification from a stream that belongs to no call: a progress token can still name one, and a log message the only one. */
   notification(method: string, params: JsonObject): void {
     if (method === 'notifications/progress') return this.#progress(params)
-    if (method !== 'notifications/message') return this.#wire.notification(method, params)
+    if (method !== 'notifications/message') return this.wire.notification(method, params)
     const [only, ...others] = this.#calls.keys()
     if (only !== undefined && others.length === 0) this.#log(only, params)
   }
@@ -121,65 +106,57 @@ export class HttpCalls {
 
   /** Ends everything under way: whoever waits hears that the connection is gone. */
   abort(reason: string): void {
-    const error = new GatewayError('upstream_unavailable', `server "${this.#options.endpoint.server}" is gone: ${reason}`)
+    const error = new GatewayError('upstream_unavailable', `server "${this.options.endpoint.server}" is gone: ${reason}`)
     for (const posted of this.#posted.values()) posted.end(error)
   }
 
-  #peer(options: SendOptions, call: () => RpcCall): CallPeer {
-    const { bounds } = this.#options
-    return {
-      ask: (method, toParams, settle) => {
-        const id = ++this.#lastId
-        const params = toParams(id)
-        const maxResultBytes = options.caller.maxResultBytes ?? bounds.resultBytes
-        const headers = this.#wire.headers(method, params, options)
-        this.#post(id, { method, params, headers, maxResultBytes }, this.#listener(id, settle, call))
-        return id
-      },
-      forget: (id) => {
-        this.#posted.get(id)?.abort()
-        this.#posted.delete(id)
-      },
-      reply: (id, answer) => this.#wire.reply(id, answer),
-      tell: (method, params) => this.#wire.tell(method, params),
-    }
-  }
-
-  #listener(id: number, settle: (outcome: Outcome) => void, call: () => RpcCall): PostListener {
-    return {
-      settle: (outcome) => {
-        this.#posted.delete(id)
-        settle(outcome)
-      },
-      alive: () => call().alive(),
-      notification: (method, params) => {
-        if (method === 'notifications/progress') this.#progress(params)
-        else if (method === 'notifications/message') this.#log(id, params)
-        else if (method === 'notifications/cancelled') withdraw(call(), params)
-        else this.#wire.notification(method, params)
-      },
-      request: (request) => this.#wire.request(request, call()),
-      suspended: (retryMs) => call().caller.suspended?.(retryMs),
-    }
-  }
-
-  #post(
+  /** Posts one request with an id of its own. */
+  post(
     id: number,
     request: { method: string; params: JsonObject; headers: string[]; maxResultBytes: number },
     listener: PostListener,
   ): void {
-    const { resume, refuse } = this.#wire
     const options: PostOptions = {
-      endpoint: this.#options.endpoint,
+      endpoint: this.options.endpoint,
       id,
       headers: request.headers,
       body: JSON.stringify({ jsonrpc: '2.0', id, method: request.method, params: request.params }),
       maxResultBytes: request.maxResultBytes,
-      maxEventBytes: this.#options.bounds.eventBytes,
-      ...(resume ? { resume } : {}),
-      ...(refuse ? { refuse } : {}),
+      maxEventBytes: this.options.bounds.eventBytes,
+      resume: this.wire.resume,
+      refuse: this.wire.refuse,
     }
     this.#posted.set(id, new PostedRequest(options, listener))
+  }
+
+  /** The next id of a request. */
+  nextId(): number {
+    this.#lastId += 1
+    return this.#lastId
+  }
+
+  /** Gives a request up. */
+  forget(id: number): void {
+    this.#posted.get(id)?.abort()
+    this.#posted.delete(id)
+  }
+
+  /** The answer to a request is there. */
+  settled(id: number): void {
+    this.#posted.delete(id)
+  }
+
+  /** A call is over. */
+  ended(id: number): void {
+    this.#calls.delete(id)
+  }
+
+  /** A notification on the answer of one call. */
+  notified(id: number, call: RpcCall, { method, params }: { readonly method: string; readonly params: JsonObject }): void {
+    if (method === 'notifications/progress') this.#progress(params)
+    else if (method === 'notifications/message') this.#log(id, params)
+    else if (method === 'notifications/cancelled') withdraw(call, params)
+    else this.wire.notification(method, params)
   }
 
   /** Tokens are our own request ids, so a server cannot reach a call it was not asked about. */
@@ -191,6 +168,94 @@ export class HttpCalls {
   #log(id: number, params: JsonObject): void {
     const call = this.#calls.get(id)?.call
     if (call && isLogWanted(params['level'], call.caller.logLevel)) call.notify('notifications/message', params)
+  }
+}
+
+/** One call over POST: what it borrows, how it asks, and who hears its answer. One object, because one is made for every call. */
+class PostedCall implements CallDeps, CallPeer, PostListener {
+  readonly #calls: HttpCalls
+  readonly #options: SendOptions
+  readonly deadlines: CallDeps['deadlines']
+  readonly maxResultBytes: number
+  #id = 0
+  #settle: (outcome: Outcome) => void = () => undefined
+  /** Set as soon as it is made. */
+  call: RpcCall | undefined
+
+  constructor(calls: HttpCalls, options: SendOptions) {
+    this.#calls = calls
+    this.#options = options
+    const { timeouts, bounds } = calls.options
+    const { timeoutMs, maxResultBytes } = options.caller
+    this.deadlines = timeoutMs === undefined ? timeouts : { firstByteMs: timeoutMs, idleMs: timeoutMs, totalMs: timeoutMs }
+    this.maxResultBytes = maxResultBytes ?? bounds.resultBytes
+  }
+
+  get peer(): CallPeer {
+    return this
+  }
+
+  get server(): string {
+    return this.#calls.options.endpoint.server
+  }
+
+  get modern(): boolean {
+    return this.#calls.wire.modern
+  }
+
+  get now(): () => number {
+    return this.#calls.options.now
+  }
+
+  toParams(id: number): JsonObject {
+    const { params, caller } = this.#options
+    return toCallParams(params, caller, id, this.#calls.wire.envelope(this.#options))
+  }
+
+  onEnd(id: number): void {
+    this.#calls.ended(id)
+  }
+
+  ask(method: string, toParams: (id: number) => JsonObject, settle: (outcome: Outcome) => void): number {
+    this.#id = this.#calls.nextId()
+    this.#settle = settle
+    const params = toParams(this.#id)
+    const headers = this.#calls.wire.headers(method, params, this.#options)
+    this.#calls.post(this.#id, { method, params, headers, maxResultBytes: this.maxResultBytes }, this)
+    return this.#id
+  }
+
+  forget(id: number): void {
+    this.#calls.forget(id)
+  }
+
+  reply(id: RequestId, answer: Parameters<CallPeer['reply']>[1]): void {
+    this.#calls.wire.reply(id, answer)
+  }
+
+  tell(method: string, params: JsonObject): Promise<void> {
+    return this.#calls.wire.tell(method, params)
+  }
+
+  settle(outcome: Outcome): void {
+    this.#calls.settled(this.#id)
+    this.#settle(outcome)
+  }
+
+  alive(): void {
+    this.call?.alive()
+  }
+
+  notification(method: string, params: JsonObject): void {
+    if (this.call !== undefined) this.#calls.notified(this.#id, this.call, { method, params })
+  }
+
+  request(request: ServerRequest): void {
+    this.#calls.wire.request(request, this.call)
+  }
+
+  suspended(retryMs: number): void {
+    this.call?.caller.suspended?.(retryMs)
   }
 }
 

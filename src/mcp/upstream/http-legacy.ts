@@ -70,9 +70,14 @@ export class LegacyConnection implements Connection {
     return this.#facts
   }
 
-  async send(options: SendOptions): Promise<UpstreamStep> {
-    if (this.#closed !== undefined) throw this.#lost(this.#closed)
-    if (options.caller.logLevel !== undefined) await this.#lowerLevel(options.caller.logLevel)
+  send(options: SendOptions): Promise<UpstreamStep> {
+    if (this.#closed !== undefined) return Promise.reject(this.#lost(this.#closed))
+    const { logLevel } = options.caller
+    return logLevel === undefined ? this.#calls.send(options) : this.#sendLogging(options, logLevel)
+  }
+
+  async #sendLogging(options: SendOptions, logLevel: string): Promise<UpstreamStep> {
+    await this.#lowerLevel(logLevel)
     return await this.#calls.send(options)
   }
 

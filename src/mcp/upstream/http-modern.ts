@@ -23,8 +23,8 @@ export class ModernConnection implements Connection {
     })
   }
 
-  async send(options: SendOptions): Promise<UpstreamStep> {
-    return await this.#calls.send(options)
+  send(options: SendOptions): Promise<UpstreamStep> {
+    return this.#calls.send(options)
   }
 
   /** A modern server takes no notifications over HTTP. */

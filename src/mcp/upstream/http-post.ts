@@ -26,9 +26,9 @@ export interface PostOptions {
   readonly maxResultBytes: number
   readonly maxEventBytes: number
   /** Headers of the GET that fetches the rest of a stream that ended early; undefined where there is no such thing. */
-  readonly resume?: () => string[]
+  readonly resume: (() => string[]) | undefined
   /** Looks at an answer first; an error ends the request with it. */
-  readonly refuse?: (answer: HttpAnswer) => GatewayError | undefined
+  readonly refuse: ((answer: HttpAnswer) => GatewayError | undefined) | undefined
 }
 
 const DEFAULT_RETRY_MS = 1_000
@@ -39,7 +39,7 @@ const MAX_SILENT_STREAMS = 5
 const LINGER_MS = 250
 
 /** Sends one request and reads its answer, as JSON or as an event stream, resuming the stream where the server allows it. */
-export class PostedRequest {
+export class PostedRequest implements ExchangeListener {
   readonly #options: PostOptions
   readonly #listener: PostListener
   #open: OpenRequest
@@ -57,7 +57,7 @@ export class PostedRequest {
     this.#listener = listener
     const { headers, body, maxResultBytes: maxBodyBytes, maxEventBytes } = options
     const request: EndpointRequest = { method: 'POST', headers: [...headers], body, maxBodyBytes, maxEventBytes }
-    this.#open = options.endpoint.open(request, this.#exchangeListener())
+    this.#open = options.endpoint.open(request, this)
   }
 
   /** Gives the request up; the listener hears nothing more. */
@@ -74,20 +74,37 @@ export class PostedRequest {
     this.#settle({ kind: 'failed', error })
   }
 
-  #exchangeListener(): ExchangeListener {
-    return {
-      alive: () => this.#settled || this.#listener.alive(),
-      streaming: (headers) => {
-        this.#streaming = true
-        this.#listener.headers?.(headers)
-      },
-      event: (data) => this.#settled || this.#read(data),
-      eventId: (id) => (this.#lastEventId = id),
-      retry: (milliseconds) => (this.#retryMs = Math.min(milliseconds, MAX_RETRY_MS)),
-      answer: (answer) => this.#settled || this.#answer(answer),
-      ended: () => this.#cut(new GatewayError('upstream_invalid', `server "${this.#server}" ended its stream without an answer`)),
-      failed: (error) => this.#cut(error),
-    }
+  alive(): void {
+    if (!this.#settled) this.#listener.alive()
+  }
+
+  streaming(headers: HttpAnswer['headers']): void {
+    this.#streaming = true
+    this.#listener.headers?.(headers)
+  }
+
+  event(data: string): void {
+    if (!this.#settled) this.#read(data)
+  }
+
+  eventId(id: string): void {
+    this.#lastEventId = id
+  }
+
+  retry(milliseconds: number): void {
+    this.#retryMs = Math.min(milliseconds, MAX_RETRY_MS)
+  }
+
+  answer(answer: HttpAnswer): void {
+    if (!this.#settled) this.#answer(answer)
+  }
+
+  ended(): void {
+    this.#cut(new GatewayError('upstream_invalid', `server "${this.#server}" ended its stream without an answer`))
+  }
+
+  failed(error: GatewayError): void {
+    this.#cut(error)
   }
 
   get #server(): string {
@@ -133,7 +150,7 @@ export class PostedRequest {
     const { endpoint, maxEventBytes } = this.#options
     const resumed = [...headers, 'last-event-id', this.#lastEventId ?? '']
     const request: EndpointRequest = { method: 'GET', headers: resumed, maxBodyBytes: 0, maxEventBytes }
-    this.#open = endpoint.open(request, this.#exchangeListener())
+    this.#open = endpoint.open(request, this)
   }
 
   #fail(code: 'upstream_invalid' | 'upstream_too_large', words: string): void {

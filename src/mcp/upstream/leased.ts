@@ -3,8 +3,8 @@ import type { HeldCall, SendOptions, UpstreamStep } from './contract.ts'
 import type { Lease } from './pool.ts'
 
 /** Sends a call on a leased connection and gives the lease back when the call is over: also when it is held for answers in between. */
-export async function sendOn(lease: Lease, gate: Gatekeeper, options: SendOptions): Promise<UpstreamStep> {
-  return await step(lease, gate, () => lease.connection.send(options))
+export function sendOn(lease: Lease, gate: Gatekeeper, options: SendOptions): Promise<UpstreamStep> {
+  return step(lease, gate, () => lease.connection.send(options))
 }
 
 async function step(lease: Lease, gate: Gatekeeper, work: () => Promise<UpstreamStep>): Promise<UpstreamStep> {
@@ -32,9 +32,9 @@ function heldOn(lease: Lease, gate: Gatekeeper, held: HeldCall): HeldCall {
     cancel,
     async resume(responses, caller) {
       try {
-        return await gate.run(caller, async () => {
+        return await gate.run(caller, () => {
           over = true
-          return await step(lease, gate, () => held.resume(responses, caller))
+          return step(lease, gate, () => held.resume(responses, caller))
         })
       } catch (error) {
         // No place to go on, or nobody to go on for: the upstream waits for nobody any longer.

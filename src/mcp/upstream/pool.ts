@@ -59,8 +59,12 @@ export class ConnectionPool {
   }
 
   /** Takes the connection for a key; opens one when there is none. Giving up waits for nobody and breaks nothing. */
-  async lease(key: PoolKey, signal?: AbortSignal): Promise<Lease> {
-    const slot = this.#slots.get(textOf(key)) ?? (await this.#open(key, signal))
+  lease(key: PoolKey, signal?: AbortSignal): Lease | Promise<Lease> {
+    const slot = this.#slots.get(textOf(key))
+    return slot === undefined ? this.#open(key, signal).then((opened) => this.#leaseOf(opened)) : this.#leaseOf(slot)
+  }
+
+  #leaseOf(slot: Slot): Lease {
     slot.active += 1
     return {
       connection: slot.connection,
@@ -153,8 +157,9 @@ export class ConnectionPool {
 }
 
 function textOf({ principal, capabilities, era }: PoolKey): string {
-  const isShared = principal === '' && era === undefined && Object.keys(capabilities).length === 0
-  return isShared ? '' : canonicalJson([principal, capabilities, era ?? null])
+  for (const _name in capabilities) return canonicalJson([principal, capabilities, era ?? null])
+  // Canonical texts begin with a bracket, so this one is nobody else's; no era holds a line break.
+  return principal === '' && era === undefined ? '' : `${era ?? ''}\n${principal}`
 }
 
 async function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {

@@ -15,15 +15,16 @@ export interface CallDeps {
   readonly deadlines: CallDeadlines
   readonly maxResultBytes: number
   /** The modern envelope for this caller; undefined towards a legacy server. */
-  readonly toParams: (id: number) => JsonObject
+  toParams(id: number): JsonObject
   readonly modern: boolean
   /** Monotonic milliseconds. */
   readonly now: () => number
-  readonly onEnd: (id: number) => void
+  onEnd(id: number): void
 }
 
 // A server that needs several answers asks for them one after the other; one step then carries them all.
 const GATHER_MS = 10
+const NONE: ReadonlySet<string> = new Set()
 // A call that asks more than this is a loop.
 const MAX_QUESTIONS = 64
 
@@ -41,9 +42,13 @@ interface Question {
 export class RpcCall {
   readonly id: number
   readonly #deps: CallDeps
-  readonly #step = { resolve: (_step: UpstreamStep) => {}, reject: (_error: unknown) => {}, open: false }
-  readonly #asked = new Map<string, Question>()
-  #handedOut = new Set<string>()
+  #resolve: (step: UpstreamStep) => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+  /** Somebody waits for the step under way. */
+  #isOpen = false
+  /** Made with the first question; most calls have none. */
+  #asked: Map<string, Question> | undefined
+  #handedOut = NONE
   #caller: Caller
   #clock: CallClock | undefined
   #outcome: Outcome | undefined
@@ -53,7 +58,11 @@ export class RpcCall {
   constructor(options: SendOptions, deps: CallDeps) {
     this.#deps = deps
     this.#caller = options.caller
-    this.id = deps.peer.ask(options.method, deps.toParams, (outcome) => this.#finish(outcome))
+    this.id = deps.peer.ask(
+      options.method,
+      (id) => deps.toParams(id),
+      (outcome) => this.#finish(outcome),
+    )
   }
 
   get caller(): Caller {
@@ -64,7 +73,9 @@ export class RpcCall {
   next(caller: Caller): Promise<UpstreamStep> {
     return new Promise((resolve, reject) => {
       this.#caller = caller
-      Object.assign(this.#step, { resolve, reject, open: true })
+      this.#resolve = resolve
+      this.#reject = reject
+      this.#isOpen = true
       if (caller.signal.aborted) return this.#abandon()
       caller.signal.addEventListener('abort', this.#abandon)
       this.#clock = startClock(this.#deps.deadlines, this.#deps.now, (after) => this.#expire(after))
@@ -74,14 +85,14 @@ export class RpcCall {
 
   /** A notification that belongs to this call. Parked or ended calls pass nothing on. */
   notify(method: string, params: JsonObject): void {
-    if (!this.#step.open) return
+    if (!this.#isOpen) return
     this.#clock?.alive()
     this.#caller.notify(method, params)
   }
 
   /** Bytes that belong to this call arrived. */
   alive(): void {
-    if (this.#step.open) this.#clock?.alive()
+    if (this.#isOpen) this.#clock?.alive()
   }
 
   canAnswer(request: InputRequest): boolean {
@@ -92,23 +103,25 @@ export class RpcCall {
   /** Puts a question of the server to the caller; questions that arrive close together are handed out together. */
   question({ id, method, params, bytes }: ServerRequest): void {
     this.#clock?.alive()
+    this.#asked ??= new Map()
     this.#asked.set(`input-${++this.#questions}`, { id, request: { method, params: withoutToken(params) }, bytes })
     setTimeout(() => this.#deliver(), GATHER_MS)
   }
 
   /** The server takes a question back. */
   withdraw(id: RequestId): void {
-    for (const [key, question] of this.#asked) if (question.id === id) this.#asked.delete(key)
+    for (const [key, question] of this.#asked ?? []) if (question.id === id) this.#asked?.delete(key)
   }
 
   #deliver(): void {
-    if (!this.#step.open) return
+    if (!this.#isOpen) return
     if (this.#outcome !== undefined) return this.#hand(this.#outcome)
-    const fresh = [...this.#asked].filter(([key]) => !this.#handedOut.has(key))
+    if (this.#asked === undefined) return
+    const fresh = [...(this.#asked ?? [])].filter(([key]) => !this.#handedOut.has(key))
     if (fresh.length === 0) return
-    for (const [key] of fresh) this.#handedOut.add(key)
+    this.#handedOut = new Set([...this.#handedOut, ...fresh.map(([key]) => key)])
     this.#pause()
-    this.#step.resolve({
+    this.#resolve({
       kind: 'input',
       requests: Object.fromEntries(fresh.map(([key, question]) => [key, question.request])),
       bytes: fresh.reduce((sum, [, question]) => sum + question.bytes, 0),
@@ -123,7 +136,7 @@ export class RpcCall {
       resume: async (responses, caller) => {
         if (!once()) throw new GatewayError('session_not_found', 'this call was already continued or ended')
         this.#answer(responses, this.#handedOut)
-        this.#handedOut = new Set()
+        this.#handedOut = NONE
         return await this.next(caller)
       },
       cancel: (reason) => {
@@ -135,9 +148,9 @@ export class RpcCall {
   /** Gives each of these questions its answer, or an error when it has none. */
   #answer(responses: Readonly<Record<string, Json>>, keys: Iterable<string>): void {
     for (const key of keys) {
-      const question = this.#asked.get(key)
+      const question = this.#asked?.get(key)
       const result = Object.hasOwn(responses, key) ? responses[key] : undefined
-      this.#asked.delete(key)
+      this.#asked?.delete(key)
       if (question === undefined) continue
       const unanswered = { error: { code: -32_603, message: 'the client gave no answer' } }
       this.#deps.peer.reply(question.id, isJsonObject(result) ? { result } : unanswered)
@@ -146,7 +159,7 @@ export class RpcCall {
 
   #finish(outcome: Outcome): void {
     this.#outcome = outcome
-    this.#answer({}, this.#asked.keys())
+    if (this.#asked !== undefined) this.#answer({}, this.#asked.keys())
     this.#release()
     this.#deliver()
   }
@@ -154,9 +167,9 @@ export class RpcCall {
   #hand(outcome: Outcome): void {
     this.#pause()
     try {
-      this.#step.resolve(this.#toStep(outcome))
+      this.#resolve(this.#toStep(outcome))
     } catch (error) {
-      this.#step.reject(error)
+      this.#reject(error)
     }
   }
 
@@ -210,12 +223,12 @@ export class RpcCall {
   #fail(error: GatewayError, reason: string): void {
     this.#pause()
     this.#cancel(reason)
-    this.#step.reject(error)
+    this.#reject(error)
   }
 
   #cancel(reason: string): void {
     if (this.#outcome !== undefined) return
-    this.#answer({}, this.#asked.keys())
+    if (this.#asked !== undefined) this.#answer({}, this.#asked.keys())
     this.#outcome = { kind: 'failed', error: new GatewayError('abandoned', `this call was ended: ${reason}`) }
     this.#deps.peer.forget(this.id)
     // That the link is gone already is no news: the connection closes on its own.
@@ -224,7 +237,7 @@ export class RpcCall {
   }
 
   #pause(): void {
-    this.#step.open = false
+    this.#isOpen = false
     this.#clock?.stop()
     this.#caller.signal.removeEventListener('abort', this.#abandon)
   }

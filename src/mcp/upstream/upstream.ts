@@ -159,16 +159,14 @@ class RegisteredUpstream implements Upstream {
     }
   }
 
-  async #callOnce(request: UpstreamRequest, caller: Caller): Promise<UpstreamStep> {
-    return await this.#gate.run(caller, async () => {
-      const lease = await this.#pool.lease(poolKeyOf(this.#config, this.#connect, caller), caller.signal)
-      const options: SendOptions = {
-        method: request.method,
-        params: request.params,
-        caller,
-        ...(request.item ? { item: request.item } : {}),
-      }
-      return await sendOn(lease, this.#gate, options)
+  #callOnce(request: UpstreamRequest, caller: Caller): Promise<UpstreamStep> {
+    return this.#gate.run(caller, () => {
+      const { method, params, item } = request
+      const options: SendOptions = { method, params, caller, item }
+      const lease = this.#pool.lease(poolKeyOf(this.#config, this.#connect, caller), caller.signal)
+      return lease instanceof Promise
+        ? lease.then((opened) => sendOn(opened, this.#gate, options))
+        : sendOn(lease, this.#gate, options)
     })
   }
 
