@@ -1,12 +1,14 @@
 // CPU per request of the gateway beside bare programs, over the same mock upstream. How it works: (1) all programs run at once; (2) each
 // round gives every program one slice of load, in turning order, so that noise of the machine hits all alike; (3) ratios are taken inside a
 // round and the median of the rounds is printed. Absolute figures are this machine's alone; compare ratios.
-// `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half, `... outage` a full disk.
+// `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half, `... outage` a full disk,
+// `... ledger` the ledger alone.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compare, report } from './comparison.ts'
 import { idleStreams } from './idle-streams.ts'
+import { measureLedger } from './ledger.ts'
 import { load, type Scenario } from './load.ts'
 import { modelLoad, type ModelScenario } from './model-load.ts'
 import { measureOutage } from './outage.ts'
@@ -15,6 +17,7 @@ import { freePort, startGateway, startNginx, startNode, type Program } from './p
 const CONNECTIONS = 16
 const IDLE_STREAMS = 1_000
 const OUTAGE_SECONDS = 600
+const LEDGER_ENTRIES = 50_000
 
 const MCP_SCENARIOS: readonly Scenario[] = [
   { name: 'tools/call, session (2025-11-25)', era: 'legacy', method: 'tools/call' },
@@ -44,6 +47,7 @@ else process.stdout.write('CPU times are read from /proc: this bench needs Linux
 
 async function run(half: string | undefined): Promise<void> {
   if (half === 'outage') return await inFolder((folder) => measureOutage(folder, Number(process.argv[3] ?? OUTAGE_SECONDS)))
+  if (half === 'ledger') return await measureLedger(Number(process.argv[3] ?? LEDGER_ENTRIES))
   if (half !== 'models') await inFolder(measureMcp)
   if (half !== 'mcp') await inFolder(measureModels)
 }

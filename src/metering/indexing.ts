@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Cell } from './journal-line.ts'
-import { type JournalItem, type JournalPosition, listSegments, readSegment, segmentPath } from './journal-reader.ts'
+import { type LineParts, plainCells } from './journal-line.ts'
+import { type JournalPosition, listSegments, readSegment, segmentPath } from './journal-reader.ts'
 import type { LedgerIndex } from './ledger-index.ts'
 
 /** What one step of indexing did. `kept` lines were no entries and stand in `journal-<n>.bad`. */
@@ -12,7 +12,7 @@ export interface IndexingStep {
   readonly done: boolean
 }
 
-const ROWS_PER_STEP = 2_000
+const LINES_PER_STEP = 2_000
 
 /**
  * Reads the journal into the index up to `end`, one transaction per step. A segment before that of `end` is finished: it is read
@@ -29,8 +29,8 @@ export function* indexUpTo(directory: string, index: LedgerIndex, end: JournalPo
         ? end
         : { segment: position.segment + 1, offset: 0 }
       : { segment: position.segment, offset: step.offset }
-    const refused = index.apply(step.rows, next)
-    const kept = [...step.corrupt, ...refused.map((row) => Buffer.from(JSON.stringify(row)))]
+    const refused = index.apply(step.lines, next)
+    const kept = [...step.corrupt, ...refused.map((line) => Buffer.from(JSON.stringify(plainCells(line))))]
     keepAside(directory, position.segment, kept)
     const bytes = step.offset - position.offset
     if (next.segment > position.segment) removeSegments(directory, next.segment)
@@ -57,23 +57,18 @@ export function removeSegments(directory: string, segment: number): void {
 }
 
 function readStep(directory: string, position: JournalPosition, to: number | undefined) {
-  const rows: Cell[][] = []
+  const lines: LineParts[] = []
   const corrupt: Buffer[] = []
   let offset = position.offset
   const path = segmentPath(directory, position.segment)
-  if (!existsSync(path)) return { rows, corrupt, offset, exhausted: true }
-  for (const item of readSegment(path, position.offset, to)) {
-    sortIn(item, rows, corrupt)
-    offset = item.end
-    if (rows.length + corrupt.length >= ROWS_PER_STEP) return { rows, corrupt, offset, exhausted: false }
+  if (!existsSync(path)) return { lines, corrupt, offset, exhausted: true }
+  for (const piece of readSegment(path, position.offset, to)) {
+    lines.push(...piece.lines)
+    corrupt.push(...piece.corrupt)
+    offset = piece.end
+    if (lines.length + corrupt.length >= LINES_PER_STEP) return { lines, corrupt, offset, exhausted: false }
   }
-  return { rows, corrupt, offset, exhausted: true }
-}
-
-/** A torn last line was never acknowledged and is left out. */
-function sortIn(item: JournalItem, rows: Cell[][], corrupt: Buffer[]): void {
-  if (item.kind === 'entry') rows.push(item.cells)
-  if (item.kind === 'corrupt') corrupt.push(item.raw)
+  return { lines, corrupt, offset, exhausted: true }
 }
 
 function keepAside(directory: string, segment: number, lines: readonly Buffer[]): void {

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cell, decodeLine } from './journal-line.ts'
+import { decodeLine, type LineParts } from './journal-line.ts'
 
 /** A place in the journal: everything before it is meant. Segments count from 1. */
 export interface JournalPosition {
@@ -8,11 +8,12 @@ export interface JournalPosition {
   readonly offset: number
 }
 
-/** One line read from a segment, and the offset behind it. `torn`: the segment ends inside a line. */
-export type JournalItem =
-  | { readonly kind: 'entry'; readonly cells: Cell[]; readonly end: number }
-  | { readonly kind: 'corrupt'; readonly raw: Buffer; readonly end: number }
-  | { readonly kind: 'torn'; readonly end: number }
+/** Lines read from a segment in one go, and the offset behind them. `corrupt` are lines that are no entries. */
+export interface JournalPiece {
+  readonly lines: readonly LineParts[]
+  readonly corrupt: readonly Buffer[]
+  readonly end: number
+}
 
 const CHUNK = 262_144
 const LINE_BREAK = 0x0a
@@ -31,10 +32,10 @@ export function listSegments(directory: string): number[] {
 }
 
 /**
- * The lines of one segment from `from` up to `to` (by default to its end). A line without its line break is `torn`: it was never
+ * The lines of one segment from `from` up to `to` (by default to its end). A last line without its line break is left out: it was never
  * acknowledged, because an entry is acknowledged after the whole line was written.
  */
-export function* readSegment(path: string, from: number, to = Number.MAX_SAFE_INTEGER): Generator<JournalItem> {
+export function* readSegment(path: string, from: number, to = Number.MAX_SAFE_INTEGER): Generator<JournalPiece> {
   const file = openSync(path, 'r')
   try {
     let rest: Buffer = Buffer.alloc(0)
@@ -43,24 +44,26 @@ export function* readSegment(path: string, from: number, to = Number.MAX_SAFE_IN
       const chunk = Buffer.allocUnsafe(Math.min(CHUNK, to - position))
       const count = chunk.length === 0 ? 0 : readSync(file, chunk, 0, chunk.length, position)
       if (count === 0) break
-      const start = position - rest.length
       position += count
       const text = rest.length === 0 ? chunk.subarray(0, count) : Buffer.concat([rest, chunk.subarray(0, count)])
       rest = text.subarray(text.lastIndexOf(LINE_BREAK) + 1)
-      yield* linesOf(text, start)
+      yield { ...linesOf(text), end: position - rest.length }
     }
-    if (rest.length > 0) yield { kind: 'torn', end: position }
+    if (rest.length > 0) yield { lines: [], corrupt: [], end: position }
   } finally {
     closeSync(file)
   }
 }
 
-function* linesOf(text: Buffer, start: number): Generator<JournalItem> {
+function linesOf(text: Buffer): Pick<JournalPiece, 'lines' | 'corrupt'> {
+  const lines: LineParts[] = []
+  const corrupt: Buffer[] = []
   for (let from = 0, stop = text.indexOf(LINE_BREAK); stop >= 0; from = stop + 1, stop = text.indexOf(LINE_BREAK, from)) {
     if (stop === from) continue
     const raw = text.subarray(from, stop)
-    const end = start + stop + 1
-    const cells = decodeLine(raw)
-    yield cells === undefined ? { kind: 'corrupt', raw, end } : { kind: 'entry', cells, end }
+    const line = decodeLine(raw)
+    if (line === undefined) corrupt.push(raw)
+    else lines.push(line)
   }
+  return { lines, corrupt }
 }

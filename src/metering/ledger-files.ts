@@ -4,8 +4,10 @@ import type { DatabaseSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import { migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqlite.ts'
 import type { Ledger } from './contract.ts'
+import { columnOf, ENTRY_FIELDS } from './entry-fields.ts'
+import { plainCells } from './journal-line.ts'
 import { listSegments, readSegment, segmentPath } from './journal-reader.ts'
-import { INSERT_ENTRY, insertRow, readPosition } from './ledger-index.ts'
+import { readPosition } from './ledger-index.ts'
 import { LEDGER_STEPS } from './ledger-schema.ts'
 import { type LedgerDatabase, queryEntries, queryUsage } from './usage-query.ts'
 
@@ -47,18 +49,22 @@ function openEmpty(): DatabaseSync {
   return database
 }
 
+const INSERT_PLAIN = `INSERT OR IGNORE INTO entry (${ENTRY_FIELDS.map(columnOf).join(', ')}) VALUES (${ENTRY_FIELDS.map(() => '?').join(', ')})`
+
 /** Names in the temporary schema come first: the view `entry` stands before the table, and the insert of a row meets the temporary table. */
 function readTail(database: DatabaseSync, directory: string): void {
   const position = readPosition(database)
   database.exec(
     'CREATE TEMP TABLE entry AS SELECT * FROM main.entry WHERE 0; CREATE UNIQUE INDEX temp.tail_key ON entry (at, id, attempt)',
   )
-  const insert = database.prepare(INSERT_ENTRY)
+  const insert = database.prepare(INSERT_PLAIN)
   for (const segment of listSegments(directory)) {
     if (segment < position.segment) continue
     const from = segment === position.segment ? position.offset : 0
-    for (const item of readSegment(segmentPath(directory, segment), from)) {
-      if (item.kind === 'entry') insertRow(insert, item.cells)
+    const lines = readSegment(segmentPath(directory, segment), from).flatMap((piece) => piece.lines)
+    for (const line of lines) {
+      const cells = plainCells(line)
+      if (cells !== undefined) insert.run(...cells)
     }
   }
   database.exec(`ALTER TABLE temp.entry RENAME TO tail;

@@ -4,32 +4,29 @@ import { Kysely } from 'kysely'
 import type { Entry } from '../core/entry.ts'
 import { inTransaction, migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqlite.ts'
 import type { EntryQuery, UsageQuery, UsageRow } from './contract.ts'
-import type { Cell } from './journal-line.ts'
+import { IndexRows } from './index-rows.ts'
+import type { LineParts } from './journal-line.ts'
 import type { JournalPosition } from './journal-reader.ts'
-import { ENTRY_COLUMNS, LEDGER_STEPS } from './ledger-schema.ts'
+import { LEDGER_STEPS } from './ledger-schema.ts'
 import { type LedgerDatabase, queryEntries, queryUsage } from './usage-query.ts'
 
-/** The statement that adds one row of cells. */
-export const INSERT_ENTRY = `INSERT INTO entry (${ENTRY_COLUMNS.join(', ')}) VALUES (${ENTRY_COLUMNS.map(() => '?').join(', ')})
-  ON CONFLICT (at, id, attempt) DO NOTHING`
-
-/** SQLite result codes that mean the row itself is wrong: CONSTRAINT and MISMATCH. */
-const ROW_FAULTS: readonly number[] = [19, 20]
+/** Rows are only ever appended, a few hundred at a time: larger pages are fewer writes. */
+const PAGE_BYTES = 16_384
 
 /** The entries of the journal in a form that answers questions. One writer. */
 export class LedgerIndex {
   readonly #database: DatabaseSync
   readonly #kysely: Kysely<LedgerDatabase>
-  readonly #insert: StatementSync
+  readonly #rows: IndexRows
   readonly #move: StatementSync
 
   /** Opens the database; `check` reads all of it first, for a database whose disk has failed before. */
   constructor(path: string, options: { readonly check?: boolean } = {}) {
-    this.#database = openSqlite(path)
+    this.#database = openSqlite(path, { pageBytes: PAGE_BYTES })
     try {
       if (options.check) assertSound(this.#database, path)
       migrate(this.#database, LEDGER_STEPS)
-      this.#insert = this.#database.prepare(INSERT_ENTRY)
+      this.#rows = new IndexRows(this.#database)
       this.#move = this.#database.prepare('UPDATE journal_position SET segment = ?, "offset" = ?')
     } catch (error) {
       this.#database.close()
@@ -43,13 +40,18 @@ export class LedgerIndex {
     return readPosition(this.#database)
   }
 
-  /** Adds rows and moves the position, both or neither. Returns the rows no table can hold; known rows are left as they are. */
-  apply(rows: readonly (readonly Cell[])[], position: JournalPosition): (readonly Cell[])[] {
-    return inTransaction(this.#database, () => {
-      const refused = rows.filter((row) => !insertRow(this.#insert, row))
-      this.#move.run(position.segment, position.offset)
-      return refused
-    })
+  /** Adds lines and moves the position, both or neither. Returns the lines no table can hold; known ones are left as they are. */
+  apply(lines: readonly LineParts[], position: JournalPosition): LineParts[] {
+    try {
+      return inTransaction(this.#database, () => {
+        const refused = lines.filter((line) => !this.#rows.insert(line))
+        this.#move.run(position.segment, position.offset)
+        return refused
+      })
+    } catch (error) {
+      this.#rows.forget()
+      throw error
+    }
   }
 
   usage(query: UsageQuery): Promise<UsageRow[]> {
@@ -84,17 +86,6 @@ function versionOf(path: string): number {
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable'
     throw new Error(`${path} cannot be opened (${reason}); move it away to begin with an empty one`, { cause: error })
-  }
-}
-
-/** Inserts one row; false when the row itself is at fault. */
-export function insertRow(statement: StatementSync, row: readonly Cell[]): boolean {
-  try {
-    statement.run(...row)
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'errcode' in error && ROW_FAULTS.includes(Number(error.errcode) & 0xff)) return false
-    throw error
   }
 }
 

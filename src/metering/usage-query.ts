@@ -3,8 +3,7 @@ import { type Expression, type Kysely, type RawBuilder, type SqlBool, sql } from
 import type { Entry } from '../core/entry.ts'
 import { GatewayError } from '../core/errors.ts'
 import { type EntryQuery, USAGE_DIMENSIONS, type UsageDimension, type UsageQuery, type UsageRow } from './contract.ts'
-import { ENTRY_FIELDS, NUMBER_FIELDS } from './journal-line.ts'
-import { columnOf } from './ledger-schema.ts'
+import { columnOf, ENTRY_FIELDS, NUMBER_FIELDS } from './entry-fields.ts'
 import { scopedDimensions } from './usage-scope.ts'
 
 /** Any table: columns are named through the closed lists of this room. */
@@ -122,10 +121,16 @@ function toUsageRow(row: Row, by: readonly UsageDimension[]): UsageRow {
 function toEntry(row: Row): Entry {
   const cells = ENTRY_FIELDS.map((field) => {
     const value = row[columnOf(field)]
-    return [field, NUMBER_FIELDS.has(field) && value !== null ? toNumber(value) : toText(value)] as const
+    return [field, NUMBER_FIELDS.has(field) ? toKnownNumber(value) : toText(value)] as const
   })
   // The columns of the table are the fields of Entry, written from entries only.
   return Object.fromEntries(cells) as unknown as Entry
+}
+
+/** Out of a column, or JSON text out of `details`. */
+function toKnownNumber(value: unknown): number | null {
+  if (value === null || value === 'null') return null
+  return typeof value === 'string' ? Number(value) : toNumber(value)
 }
 
 function toNumber(value: unknown): number {

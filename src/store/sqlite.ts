@@ -6,12 +6,15 @@ export interface SqliteOptions {
   readonly readOnly?: boolean
   /** How long to wait for another connection's lock. */
   readonly busyMs?: number
+  /** Bytes of a page, for a database that is only now made. */
+  readonly pageBytes?: number
 }
 
 /** Opens a SQLite database. A writer gets WAL and `synchronous=FULL`: a commit survives a power loss. */
 export function openSqlite(path: string, options: SqliteOptions = {}): DatabaseSync {
   const readOnly = options.readOnly ?? false
   const database = new DatabaseSync(path, { readOnly, readBigInts: true, timeout: options.busyMs ?? 5_000 })
+  if (options.pageBytes !== undefined) database.exec(`PRAGMA page_size = ${options.pageBytes}`)
   if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864')
   return database
 }

@@ -1,0 +1,138 @@
+import type { Entry } from '../core/entry.ts'
+
+/** Every field of an entry. */
+const FIELD_TYPES: Readonly<Record<keyof Entry, 'text' | 'integer' | 'real'>> = {
+  id: 'text',
+  attempt: 'integer',
+  at: 'integer',
+  kind: 'text',
+  method: 'text',
+  issuer: 'text',
+  subject: 'text',
+  principalKind: 'text',
+  org: 'text',
+  team: 'text',
+  project: 'text',
+  agent: 'text',
+  user: 'text',
+  session: 'text',
+  catalog: 'text',
+  revision: 'text',
+  decision: 'text',
+  reason: 'text',
+  rule: 'text',
+  server: 'text',
+  target: 'text',
+  upstreamTarget: 'text',
+  definitionDigest: 'text',
+  argumentsDigest: 'text',
+  status: 'text',
+  error: 'text',
+  era: 'text',
+  traceId: 'text',
+  durationMs: 'real',
+  gatewayMs: 'real',
+  queueMs: 'real',
+  guardMs: 'real',
+  upstreamMs: 'real',
+  requestBytes: 'integer',
+  responseBytes: 'integer',
+  nanoUsd: 'integer',
+  priceVersion: 'text',
+  labels: 'text',
+  provider: 'text',
+  model: 'text',
+  reportedModel: 'text',
+  region: 'text',
+  stream: 'integer',
+  firstTokenMs: 'real',
+  inputTokens: 'integer',
+  cacheReadTokens: 'integer',
+  cacheWrite5mTokens: 'integer',
+  cacheWrite1hTokens: 'integer',
+  inputAudioTokens: 'integer',
+  inputImageTokens: 'integer',
+  outputTokens: 'integer',
+  reasoningTokens: 'integer',
+  outputAudioTokens: 'integer',
+  usageSource: 'text',
+  flags: 'text',
+  dropped: 'text',
+  routing: 'text',
+  verdicts: 'text',
+}
+
+/** The fields of an entry in the order of its plain form, a list of cells. Only ever appended to: an older list is shorter, and what it lacks is null. */
+export const ENTRY_FIELDS = Object.keys(FIELD_TYPES) as readonly (keyof Entry)[] // the keys of the record above
+
+/** Fields that hold numbers. */
+export const NUMBER_FIELDS: ReadonlySet<keyof Entry> = new Set(ENTRY_FIELDS.filter((field) => FIELD_TYPES[field] !== 'text'))
+
+/**
+ * The parts of a journal line, which are the tables of the index too. `caller` and `course` repeat from entry to entry, `facts` are what questions
+ * add up and sort by, `details` are only read entry by entry. Each is only ever appended to.
+ */
+export const PARTS = {
+  facts: [
+    'id',
+    'attempt',
+    'at',
+    'session',
+    'status',
+    'durationMs',
+    'upstreamMs',
+    'requestBytes',
+    'responseBytes',
+    'nanoUsd',
+    'usageSource',
+    'inputTokens',
+    'outputTokens',
+    'cacheReadTokens',
+    'reasoningTokens',
+    'cacheWrite5mTokens',
+    'cacheWrite1hTokens',
+    'inputAudioTokens',
+    'inputImageTokens',
+    'outputAudioTokens',
+  ],
+  details: [
+    'gatewayMs',
+    'queueMs',
+    'guardMs',
+    'traceId',
+    'argumentsDigest',
+    'error',
+    'stream',
+    'firstTokenMs',
+    'flags',
+    'routing',
+    'dropped',
+    'verdicts',
+  ],
+  caller: ['issuer', 'subject', 'principalKind', 'org', 'team', 'project', 'agent', 'user'],
+  course: [
+    'kind',
+    'method',
+    'catalog',
+    'revision',
+    'decision',
+    'reason',
+    'rule',
+    'server',
+    'target',
+    'upstreamTarget',
+    'definitionDigest',
+    'era',
+    'labels',
+    'provider',
+    'model',
+    'reportedModel',
+    'region',
+    'priceVersion',
+  ],
+} as const satisfies Record<string, readonly (keyof Entry)[]>
+
+/** The column that holds a field of an entry. */
+export function columnOf(field: keyof Entry): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
