@@ -22,14 +22,22 @@ const SPECIAL_IPV4 = [
   '224.0.0.0/4',
   '240.0.0.0/4',
 ]
-// Ranges of IPv4 hold the IPv4-mapped IPv6 addresses as well; what NAT64 carries (RFC 6052) is written out, so that no spelling of it is missed.
+// Ranges of IPv4 hold the IPv4-mapped IPv6 addresses as well; what NAT64 (RFC 6052), 6to4 (RFC 3056) and the old compatible form carry is written
+// out, so that no spelling of it is missed. A network's own NAT64 prefixes (RFC 8215) could carry any of it.
 const METADATA = [
   '169.254.0.0/16',
   '64:ff9b::a9fe:0/112',
+  '2002:a9fe::/32',
+  '::a9fe:0/112',
   '100.100.100.200/32',
   '64:ff9b::6464:64c8/128',
+  '2002:6464:64c8::/48',
+  '::6464:64c8/128',
   '168.63.129.16/32',
   '64:ff9b::a83f:8110/128',
+  '2002:a83f:8110::/48',
+  '::a83f:8110/128',
+  '64:ff9b:1::/48',
   'fe80::/10',
   'fd00:ec2::254/128',
 ]

@@ -61,7 +61,7 @@ async function openMany(count: number, from = ATTACKER): Promise<Socket[]> {
 async function endedBy(sockets: readonly Socket[], withinMs: number): Promise<void> {
   for (const socket of sockets) socket.resume()
   const signal = AbortSignal.timeout(withinMs)
-  await Promise.all(sockets.map((socket) => (socket.closed ? undefined : once(socket, 'close', { signal }))))
+  await Promise.all(sockets.filter((socket) => !socket.closed).map((socket) => once(socket, 'close', { signal })))
 }
 
 /** Sends one byte after another until the server has enough. */
