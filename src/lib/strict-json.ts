@@ -4,6 +4,7 @@
 // It does not promise to name the first of several faults, and it does not check the syntax itself: JSON.parse does.
 import { isUtf8 } from 'node:buffer'
 import { parseJson } from './json-numbers.ts'
+import { printable } from './printable.ts'
 
 /** Why a text was refused. `syntax`: it is not JSON. `bounds` and `duplicate`: it is, and we do not take it. */
 export class JsonRefusal extends Error {
@@ -148,7 +149,8 @@ function takeName(level: Level, name: string): void {
     return
   }
   level.names ??= new Set([level.firstName])
-  if (level.names.has(name)) throw new JsonRefusal('duplicate', `the member ${JSON.stringify(name.slice(0, 64))} is given twice`)
+  if (level.names.has(name))
+    throw new JsonRefusal('duplicate', `the member ${JSON.stringify(printable(name.slice(0, 64)))} is given twice`)
   level.names.add(name)
   if (level.names.size > MAX_MEMBERS) throw new JsonRefusal('bounds', `an object has more than ${MAX_MEMBERS} members`)
 }

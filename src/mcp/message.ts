@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { printable } from '../lib/printable.ts'
 import { decodeUtf8, JsonRefusal, parseStrictJson, type JsonBounds, type StrictJson } from '../lib/strict-json.ts'
 
 /** A JSON-RPC request. `idText` is the id as it came, so that it goes back byte for byte. */
@@ -71,7 +72,7 @@ function readMessage({ text, value, members }: StrictJson): Message | Refused {
   const span = members.get('id')
   const idText = isId(id) && span !== undefined ? text.slice(span.start, span.end) : undefined
   for (const name of Object.keys(value)) {
-    if (!ENVELOPE.has(name)) return refuse(idText, `unknown member ${JSON.stringify(name.slice(0, 64))} in the JSON-RPC message`)
+    if (!ENVELOPE.has(name)) return refuse(idText, `unknown member ${quoted(name)} in the JSON-RPC message`)
   }
   if (value['jsonrpc'] !== '2.0') return refuse(idText, 'the member "jsonrpc" must be "2.0"')
   if ('id' in value && !isId(id)) return refuse(undefined, 'the member "id" must be a string or an integer of at most 2^53-1')
@@ -89,7 +90,7 @@ function readCall(value: JsonObject, id: string | number | undefined, idText: st
   if (typeof method !== 'string' || method === '') return refuse(idText, 'the member "method" must be a text')
   if (!isJsonObject(params)) return refuse(idText, 'the member "params" must be an object')
   const stray = strayMember(params)
-  if (stray !== undefined) return refuse(idText, `unknown member ${JSON.stringify(stray)} in "params"; names are case-sensitive`)
+  if (stray !== undefined) return refuse(idText, `unknown member ${quoted(stray)} in "params"; names are case-sensitive`)
   const meta = params['_meta']
   if (meta !== undefined && !isJsonObject(meta)) {
     return { kind: 'refused', idText, error: new GatewayError('invalid_params', 'the member "_meta" must be an object') }
@@ -133,6 +134,9 @@ function readResponse(value: JsonObject, idText: string | undefined): Message | 
   if (isJsonObject(error)) return { kind: 'response', id, answer: { error } }
   return refuse(idText, 'the result or error of a response must be an object')
 }
+
+/** A name of the caller's in our words: cut, and with nothing in it that hides or moves what stands beside it. */
+const quoted = (name: string) => JSON.stringify(printable(name.slice(0, 64)))
 
 function refuse(idText: string | undefined, message: string): Refused {
   return { kind: 'refused', idText, error: new GatewayError('invalid_request', message) }

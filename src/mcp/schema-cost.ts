@@ -95,11 +95,19 @@ function stepsOfKeyword(keyword: string, value: Json | undefined, count: Count):
   return steps
 }
 
+function decoded(reference: string): string {
+  try {
+    return decodeURIComponent(reference)
+  } catch {
+    throw new NotRunnable() // broken escapes point nowhere
+  }
+}
+
 /** Only JSON pointers into the same schema; other references are never followed. */
 function resolve(reference: Json | undefined, root: JsonObject): Json {
   if (typeof reference !== 'string' || (reference !== '#' && !reference.startsWith('#/'))) throw new NotRunnable()
   let at: Json | undefined = root
-  for (const token of decodeURIComponent(reference).split('/').slice(1)) {
+  for (const token of decoded(reference).split('/').slice(1)) {
     const name = token.replaceAll('~1', '/').replaceAll('~0', '~')
     at = Array.isArray(at)
       ? (at[Number(name)] as Json | undefined)

@@ -46,6 +46,8 @@ class ChatDecoder implements StreamDecoder {
   readonly #finished: OpenCall[] = []
   #lastKey: number | string = 0
   #reason: Json | undefined
+  /** A stream of nothing but usage has begun, and is no answer. */
+  #hasDelta = false
   #hasRefused = false
   #serviceTier: string | undefined
 
@@ -71,14 +73,19 @@ class ChatDecoder implements StreamDecoder {
     const choice = objectsOf(chunk['choices']).find((one) => (one['index'] ?? 0) === 0)
     if (choice !== undefined) this.#choice(choice, chunk)
     const usage = usageOfChat(chunk)
-    if (usage !== undefined) this.#events.push({ type: 'usage', usage })
+    if (usage === undefined) return
+    if (this.#state === 'new') this.#start(chunk)
+    this.#events.push({ type: 'usage', usage })
   }
 
   #choice(choice: JsonObject, chunk: JsonObject): void {
     const { delta } = choice
     if (this.#state === 'new' && isJsonObject(delta)) this.#start(chunk)
     this.#serviceTier = wordsOf(chunk['service_tier']) ?? this.#serviceTier
-    if (isJsonObject(delta)) this.#delta(delta, choice)
+    if (isJsonObject(delta)) {
+      this.#hasDelta = true
+      this.#delta(delta, choice)
+    }
     this.#reason = choice['finish_reason'] ?? this.#reason
   }
 
@@ -207,7 +214,7 @@ class ChatDecoder implements StreamDecoder {
   }
 
   #end(): void {
-    if (this.#state === 'new') return this.#fail({ kind: 'invalid', message: 'the stream ended without an answer' })
+    if (!this.#hasDelta) return this.#fail({ kind: 'invalid', message: 'the stream ended without an answer' })
     if (this.#waiting.size > 0) return this.#fail({ kind: 'invalid', message: 'a tool call of the stream has no name' })
     this.#closeWords()
     const calls = [...this.#finished, ...this.#calls.values()]

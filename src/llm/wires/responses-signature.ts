@@ -21,7 +21,9 @@ export type Sealed =
 export function seal(sealed: Sealed): string {
   const { family, value } = sealed.signature
   if (sealed.kind === 'redacted') return packSignature({ family: `${REDACTED}${family}`, value })
-  if (sealed.kind === 'call') return packSignature({ family: `call:${encodeURIComponent(sealed.callId)}:${family}`, value })
+  // an id from a provider may be half a character, which cannot be encoded
+  if (sealed.kind === 'call')
+    return packSignature({ family: `call:${encodeURIComponent(sealed.callId.toWellFormed())}:${family}`, value })
   return family === NATIVE_FAMILY ? value : packSignature(sealed.signature)
 }
 
