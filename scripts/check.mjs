@@ -1,6 +1,6 @@
 // Runs every check and prints one line for each; what a failing one said follows its line. Runs under any Node >= 18.
 //   node scripts/check.mjs        what must be green before a commit
-//   node scripts/check.mjs --ci   the same from a fresh clone: `npm test` first (it installs), the conformance suite last, and one
+//   node scripts/check.mjs --ci   the same from a fresh clone: `npm test` first (it installs), then the fuzzer and the conformance suite, and one
 //                                 closing line `N passed, N failed` that counts each test and each other check as one
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -21,6 +21,8 @@ const STATIC = [
   { name: 'schema', script: ['run', 'schema', '--', '--check'], seconds: 20 },
 ]
 const TESTS = { name: 'tests', script: ['test'], seconds: 400 }
+/** The same seed makes the same inputs, so that a change is to blame for what it finds. */
+const FUZZ = { name: 'fuzz', script: ['run', 'fuzz', '--', '--seed', '1', '--seconds', '60'], seconds: 150 }
 const CONFORMANCE = { name: 'conformance', script: ['run', 'conformance'], seconds: 600 }
 
 /** A run that hangs somewhere still ends within 15 minutes and says where: no step gets more than what is left of this. */
@@ -84,6 +86,14 @@ function readReport(ok) {
   return { passed: report.numPassedTests, failed: failed === 0 && !ok ? 1 : failed, architecture }
 }
 
+/** The closing counts of a script that has them, else one for the script itself. */
+function countsOf(output, ok) {
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed\s*$/m.exec(output) ?? []
+  return passed === undefined
+    ? { passed: ok ? 1 : 0, failed: ok ? 0 : 1 }
+    : { passed: Number(passed), failed: Math.max(Number(failed), ok ? 0 : 1) }
+}
+
 function say(ok, name, detail) {
   process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(12)}  ${detail}\n`)
 }
@@ -92,17 +102,16 @@ async function runStep(step, live = false) {
   const began = Date.now()
   const { ok, output } = await runScript(step, live)
   const seconds = `${((Date.now() - began) / 1000).toFixed(1)} s`
-  if (step !== TESTS) say(ok, step.name, seconds)
   const tests = step === TESTS ? readReport(ok) : undefined
-  if (tests) {
-    say(tests.architecture, 'architecture', '')
-    say(ok, 'tests', `${seconds}, ${tests.passed} passed, ${tests.failed} failed`)
-  }
+  const counts = tests ?? (step === FUZZ ? countsOf(output, ok) : { passed: ok ? 1 : 0, failed: ok ? 0 : 1 })
+  if (tests) say(tests.architecture, 'architecture', '')
+  const detail = step === TESTS || step === FUZZ ? `${seconds}, ${counts.passed} passed, ${counts.failed} failed` : seconds
+  say(ok, step.name, detail)
   if (!ok) process.stdout.write(`${output.trimEnd()}\n`)
-  return tests ?? { passed: ok ? 1 : 0, failed: ok ? 0 : 1 }
+  return counts
 }
 
-const steps = isCi ? [TESTS, ...STATIC, CONFORMANCE] : [...STATIC, TESTS]
+const steps = isCi ? [TESTS, ...STATIC, FUZZ, CONFORMANCE] : [...STATIC, TESTS]
 let passed = 0
 let failed = 0
 for (const step of steps) {

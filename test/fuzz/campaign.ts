@@ -23,29 +23,35 @@ export interface Campaign {
 
 const MAX_CRASHES = 8
 const MAX_POOL = 5_000
+const TURN_INPUTS = 64
 
 /** Attacks a target until the time is over. */
 export async function runCampaign(target: Target, { seed, milliseconds }: CampaignOptions): Promise<Campaign> {
   const random = createRandom(seed)
   const until = performance.now() + milliseconds
-  const pool = [...target.seeds(), ...readCorpus(target.name).map(({ input }) => input)]
+  const seeds = [...target.seeds(), ...readCorpus(target.name).map(({ input }) => input)]
+  const pool = [...seeds]
   const behaviours = new Map<string, Buffer>()
   const crashes = new Map<string, Crash>()
   let inputs = 0
-  const feed = async (input: Buffer) => {
+  const take = async (input: Buffer, { signature, reason }: Outcome) => {
     inputs += 1
-    const { signature, reason } = await attempt(target, input)
-    if (signature !== undefined) return remember(behaviours, signature, input)
+    if (signature !== undefined) {
+      if (remember(behaviours, signature, input) && pool.length < MAX_POOL) pool.push(input)
+      return
+    }
     const kind = kindOf(reason)
     if (!crashes.has(kind)) crashes.set(kind, await crashOf(target, input, reason))
-    return false
   }
-  for (const input of pool) await feed(input)
+  const feed = async (batch: readonly Buffer[]) => {
+    const outcomes = await Promise.all(batch.map((input) => attempt(target, input)))
+    for (const [index, outcome] of outcomes.entries()) await take(batch[index] ?? Buffer.alloc(0), outcome)
+  }
+  for (const input of seeds) await feed([input])
   while (performance.now() < until && crashes.size < MAX_CRASHES) {
-    const input = mutate(pool, target, random)
-    if ((await feed(input)) && pool.length < MAX_POOL) pool.push(input)
+    await feed(Array.from({ length: target.parallel ?? 1 }, () => mutate(pool, target, random)))
     // lets what an input started come to light (an unhandled rejection ends the run) and timers run
-    if (inputs % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
+    if (inputs % TURN_INPUTS === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   return { inputs, behaviours, crashes: [...crashes.values()] }
 }
@@ -62,8 +68,14 @@ function remember(behaviours: Map<string, Buffer>, signature: string, input: Buf
   return known === undefined
 }
 
-/** Runs one input: a signature, or the reason why an invariant broke. */
-async function attempt(target: Target, input: Buffer): Promise<{ readonly signature?: string; readonly reason: string }> {
+/** A signature, or the reason why an invariant broke. */
+interface Outcome {
+  readonly signature?: string
+  readonly reason: string
+}
+
+/** Runs one input. */
+async function attempt(target: Target, input: Buffer): Promise<Outcome> {
   try {
     const answer = target.run(input)
     const signature = typeof answer === 'string' ? answer : await answer

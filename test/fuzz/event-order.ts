@@ -4,6 +4,8 @@ import { invariant } from './target.ts'
 
 interface Seen {
   hasStart: boolean
+  /** Usage came before the start: what a refusal used, if an error is what follows. */
+  isEarly: boolean
   hasFinish: boolean
   hasEnd: boolean
   /** Parts that began and did not end, with the kind of each. */
@@ -14,13 +16,24 @@ interface Seen {
 
 /** Holds a decoder to what it guarantees of the order of its events; answers the last usage told. */
 export function checkOrder(events: readonly ModelEvent[]): Usage | undefined {
-  const seen: Seen = { hasStart: false, hasFinish: false, hasEnd: false, open: new Map(), parts: 0, usage: undefined }
+  const seen: Seen = {
+    hasStart: false,
+    isEarly: false,
+    hasFinish: false,
+    hasEnd: false,
+    open: new Map(),
+    parts: 0,
+    usage: undefined,
+  }
   for (const event of events) see(event, seen)
+  invariant(!seen.isEarly, 'order: usage comes after the start, or before an error')
   return seen.usage
 }
 
 function see(event: ModelEvent, seen: Seen): void {
-  if (event.type === 'ping' || event.type === 'error') return
+  if (event.type === 'ping') return
+  if (event.type === 'error') return void (seen.isEarly = false)
+  invariant(!seen.isEarly, 'order: usage comes after the start, or before an error')
   invariant(!seen.hasEnd, 'order: nothing comes after the end')
   if (event.type === 'start') {
     invariant(!seen.hasStart, 'order: there is one start')
@@ -28,11 +41,12 @@ function see(event: ModelEvent, seen: Seen): void {
     seen.usage = event.usage ?? seen.usage
     return
   }
-  invariant(seen.hasStart, `order: ${event.type} comes after the start`)
   if (event.type === 'usage') {
     seen.usage = event.usage
+    seen.isEarly = !seen.hasStart
     return
   }
+  invariant(seen.hasStart, `order: ${event.type} comes after the start`)
   if (event.type === 'end') {
     invariant(seen.hasFinish, 'order: the end comes after the finish')
     seen.hasEnd = true

@@ -14,11 +14,14 @@ export function mutateTree(input: Buffer, kitchen: TreeKitchen): Buffer | undefi
   const { random } = kitchen
   const { head, tree } = readTree(input, kitchen.isHeaded)
   if (tree === undefined) return undefined
-  const places = placesOf(tree)
-  const place = random.pick(places)
-  if (place === undefined) return Buffer.from(head + JSON.stringify(strangeValue(tree, kitchen)))
-  change(place, kitchen)
-  return Buffer.from(head + textOf(tree, random))
+  const place = random.pick(placesOf(tree))
+  if (place !== undefined) change(place, kitchen)
+  try {
+    return Buffer.from(head + (place === undefined ? JSON.stringify(strangeValue(tree, kitchen)) : textOf(tree, random)))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return undefined // nested deeper than JSON.stringify goes
+  }
 }
 
 function change({ holder, key }: Place, kitchen: TreeKitchen): void {
@@ -73,7 +76,7 @@ function double(holder: Place['holder'], key: string | number, random: Random): 
 function foreignNode({ pool, random, isHeaded }: TreeKitchen): unknown {
   const { tree } = readTree(random.pick(pool), isHeaded)
   const place = random.pick(placesOf(tree))
-  return place === undefined ? tree : structuredClone(place.holder[place.key])
+  return place === undefined ? tree : place.holder[place.key]
 }
 
 function wrapped(value: unknown, random: Random): unknown {

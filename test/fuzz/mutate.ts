@@ -6,7 +6,7 @@ import { mutateTree } from './mutate-tree.ts'
 import type { Target } from './target.ts'
 
 /** Inputs are at most this large: the cost rule is about 10 KiB. */
-export const MAX_INPUT_BYTES = 10_240
+const MAX_INPUT_BYTES = 10_240
 
 /** Makes an input from the pool of a target. */
 export function mutate(pool: readonly Buffer[], target: Target, random: Random): Buffer {

@@ -12,6 +12,8 @@ export interface Target {
    * one are kept and mutated on. Throws an error when an invariant does not hold.
    */
   run(input: Buffer): string | Promise<string>
+  /** How many inputs may be under way at one time; one when absent. */
+  readonly parallel?: number
   /** What the cost rule is about; absent where an input costs sockets or files, so that its price says nothing of a parser. */
   readonly price?: Price
   /** Ends what the target started. */

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../../src/core/errors.ts'
-import { isJsonObject } from '../../../src/core/json.ts'
+import { isJsonObject, type JsonObject } from '../../../src/core/json.ts'
 import type { ChatAnswer } from '../../../src/llm/middle.ts'
-import type { Dialect } from '../../../src/llm/wire.ts'
+import type { Dialect, Wire } from '../../../src/llm/wire.ts'
 import { named, readHeaded } from '../headed.ts'
 import { answerSeeds } from '../llm-seeds.ts'
 import { decodeContext, DIALECTS, encodeContext, MODEL_WORDS, WIRES } from '../models.ts'
@@ -21,16 +21,21 @@ export function answers(): Target {
       if (!isJsonObject(json)) return 'no object'
       const wire = named(WIRES, head)
       checkUsage(wire.usageOf(json))
-      try {
-        const answer = wire.decodeAnswer(json, decodeContext())
-        checkUsage(answer.usage)
-        for (const dialect of Object.values(DIALECTS)) checkDialect(answer, dialect)
-        return `${wire.name} ${shapeOf(answer)}`
-      } catch (error) {
-        if (!(error instanceof GatewayError) || error.code !== 'upstream_invalid') throw error
-        return `${wire.name} ${error.message.replaceAll(/\d+/g, '#').slice(0, 60)}`
-      }
+      const answer = decoded(wire, json)
+      if (typeof answer === 'string') return `${wire.name} ${answer}`
+      checkUsage(answer.usage)
+      for (const dialect of Object.values(DIALECTS)) checkDialect(answer, dialect)
+      return `${wire.name} ${shapeOf(answer)}`
     },
+  }
+}
+
+function decoded(wire: Wire, json: JsonObject): ChatAnswer | string {
+  try {
+    return wire.decodeAnswer(json, decodeContext())
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'upstream_invalid') throw error
+    return error.message.replaceAll(/\d+/g, '#').slice(0, 60)
   }
 }
 
@@ -38,6 +43,8 @@ function checkDialect(answer: ChatAnswer, dialect: Dialect): void {
   const written: unknown = JSON.parse(JSON.stringify(dialect.encodeAnswer(answer, encodeContext())))
   invariant(isJsonObject(written), 'an answer is an object')
   checkSameTotals(answer.usage, WIRES[dialect.name].usageOf(written), dialect.name)
+  // a call of no tool cannot be said, and is no use to anybody
+  if (answer.parts.some((part) => part.type === 'tool-call' && part.name === '')) return
   const again = WIRES[dialect.name].decodeAnswer(written, decodeContext())
   invariant(textOf(again) === textOf(answer), `${dialect.name} says the same text`)
   invariant(callsOf(again) === callsOf(answer), `${dialect.name} proposes the same calls`)

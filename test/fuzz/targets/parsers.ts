@@ -3,6 +3,7 @@ import { address } from './address.ts'
 import { answers } from './answers.ts'
 import { argumentsOfCalls } from './arguments.ts'
 import { condition } from './condition.ts'
+import { config } from './config.ts'
 import { eventStream } from './event-stream.ts'
 import { jsonRpc } from './json-rpc.ts'
 import { llmBody } from './llm-body.ts'
@@ -10,6 +11,7 @@ import { requests } from './requests.ts'
 import { sse } from './sse.ts'
 import { streams } from './streams.ts'
 import { strictJson } from './strict-json.ts'
+import { token } from './token.ts'
 
 /** Every target that runs in this process, by name. */
 export const PARSERS: Readonly<Record<string, () => Target>> = {
@@ -21,6 +23,8 @@ export const PARSERS: Readonly<Record<string, () => Target>> = {
   'event-stream': eventStream,
   address,
   condition,
+  config,
+  token,
   requests,
   answers,
   streams,
