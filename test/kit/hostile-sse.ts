@@ -7,21 +7,25 @@ import { writeThrough } from './write-through.ts'
 
 /** The transport of 2024: one stream of events from the server, messages posted beside it. */
 export async function startHostileSse(desk: Desk): Promise<Wire> {
-  const streams = new Set<ServerResponse>()
+  const streams = new Map<ServerResponse, AbortController>()
   const server = createServer((request, response) => {
     response.on('error', () => undefined)
     if (request.method !== 'GET') return void take(desk, [...streams].at(-1), request, response)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write('event: endpoint\ndata: /messages\n\n')
-    streams.add(response)
-    response.on('close', () => streams.delete(response))
+    streams.set(response, new AbortController())
+    response.on('close', () => {
+      streams.get(response)?.abort()
+      streams.delete(response)
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // node:net: what a TCP server has
   return {
     file: { type: 'sse', url: `http://127.0.0.1:${port}/sse` },
-    push: async (message) => void (await Promise.all([...streams].map((stream) => writeThrough(stream, eventOf(message))))),
+    push: async (message) =>
+      void (await Promise.all([...streams.keys()].map((stream) => writeThrough(stream, eventOf(message))))),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close')
       server.close()
@@ -33,15 +37,14 @@ export async function startHostileSse(desk: Desk): Promise<Wire> {
 
 async function take(
   desk: Desk,
-  stream: ServerResponse | undefined,
+  open: readonly [ServerResponse, AbortController] | undefined,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const parts = partsOf(await readBody(request))
   response.writeHead(202).end()
-  if (stream === undefined) return
-  const gone = new AbortController()
-  stream.on('close', () => gone.abort())
+  if (open === undefined) return
+  const [stream, gone] = open
   const id = parts.id ?? null
   desk.take({
     ...parts,

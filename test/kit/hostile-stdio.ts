@@ -10,10 +10,16 @@ import { writeThrough } from './write-through.ts'
 export async function startHostileStdio(desk: Desk): Promise<Wire> {
   const children = new Set<Socket>()
   const server = createServer({ noDelay: true }, (child) => {
+    const gone = new AbortController()
     children.add(child)
     child.on('error', () => undefined)
-    child.on('close', () => children.delete(child))
-    createInterface({ input: child }).on('line', (line) => take(desk, child, line))
+    child.on('close', () => {
+      gone.abort()
+      children.delete(child)
+    })
+    const lines = createInterface({ input: child })
+    lines.on('error', () => undefined)
+    lines.on('line', (line) => take({ desk, child, gone: gone.signal }, line))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -30,15 +36,19 @@ export async function startHostileStdio(desk: Desk): Promise<Wire> {
   }
 }
 
-function take(desk: Desk, child: Socket, line: string): void {
+interface Open {
+  readonly desk: Desk
+  readonly child: Socket
+  readonly gone: AbortSignal
+}
+
+function take({ desk, child, gone }: Open, line: string): void {
   const parts = partsOf(JSON.parse(line) as Json) // what JSON.parse gives
-  const gone = new AbortController()
-  child.on('close', () => gone.abort())
   const id = parts.id ?? null
   desk.take({
     ...parts,
     headers: {},
-    gone: gone.signal,
+    gone,
     result: (result) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, result })),
     error: (code, message) => void writeLine(child, JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } })),
     send: (message) => writeLine(child, JSON.stringify(message)),

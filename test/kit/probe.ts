@@ -23,7 +23,7 @@ export interface ProbeOptions {
   readonly token: string
   /** Between two rounds of one tool call and one model call. */
   readonly everyMs?: number
-  /** A call that takes longer is a failure. */
+  /** A call that takes longer is a failure; far above what is usual, since the machine has other work too. */
   readonly boundMs?: number
 }
 
@@ -80,7 +80,7 @@ export async function startProbeSide(): Promise<ProbeSide> {
 
 /** Begins to call; disposing ends it after the call under way. */
 export function startProbe(options: ProbeOptions): Probe {
-  const { everyMs = 50, boundMs = 1_000 } = options
+  const { everyMs = 50, boundMs = 3_000 } = options
   const seen = { calls: 0, failures: [] as string[], answered: [] as string[], slowestMs: 0, rounds: 0 }
   const stop = new AbortController()
   const watch = async (name: string, call: () => Promise<Answered>): Promise<void> => {
