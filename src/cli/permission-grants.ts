@@ -85,6 +85,8 @@ function workGrants({ servers }: ConfigFiles, { knows }: Program): Grant[] {
     { flag: '--allow-worker', why: 'threads for the ledger and for counting tokens' },
     ...(hasChildren ? [{ flag: '--allow-child-process', why: 'stdio servers' }] : []),
     ...(knows('--allow-net') ? [{ flag: '--allow-net', why: 'listeners, upstreams, providers' }] : []),
+    { flag: '--disallow-code-generation-from-strings', why: 'no text becomes a program' },
+    { flag: '--disable-proto=delete', why: 'no name of a member reaches a prototype' },
     // Node warns about the two at every start; docs/permissions.md says what they open.
     ...['PERM0002', 'PERM0006'].map((code) => ({ flag: `--disable-warning=${code}`, why: 'what is granted on purpose' })),
   ]

@@ -110,7 +110,7 @@ describe('a restricted gateway', { timeout: 30_000 }, () => {
     expect(gateway.output()).not.toMatch(/SecurityWarning|ERR_ACCESS_DENIED/)
   })
 
-  test('serves a tool call and a chat, and writes both into its ledger', async () => {
+  test('O11: serves a tool call and a chat, and writes both into its ledger', async () => {
     const time = await use('current_time', {})
     const chat = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: 'POST',
@@ -199,6 +199,8 @@ describe('the printed flags', { timeout: 30_000 }, () => {
     await attempt('write-configuration', () => fs.writeFileSync(folder + '/catalogs/research.json', 'x'))
     await attempt('write-program', () => fs.appendFileSync(program, ''))
     await attempt('spawn', () => { const { error } = spawnSync(process.execPath, ['--version']); if (error) throw error })
+    await attempt('code-from-text', () => new Function('return 1')())
+    await attempt('prototype-by-name', () => String({}['__proto__']))
     await attempt('native-code', () => process.dlopen({ exports: {} }, outside))
     await attempt('inspector', async () => void (await import('node:inspector')).open(0))
     await attempt('read-in-a-thread', () => new Promise((done) =>
@@ -207,7 +209,7 @@ describe('the printed flags', { timeout: 30_000 }, () => {
     await attempt('read-program', () => void fs.readFileSync(program))
   `
 
-  test('open nothing but what the gateway needs', async () => {
+  test('O11: open nothing but what the gateway needs', async () => {
     await using folder = await temporaryFolder()
     await using elsewhere = await temporaryFolder()
     const outside = join(elsewhere.path, 'secret')
@@ -222,6 +224,8 @@ describe('the printed flags', { timeout: 30_000 }, () => {
     const denied = ['read-outside', 'list-outside', 'write-outside', 'write-configuration', 'write-program', 'spawn']
     expect(stdout.trim().split('\n')).toEqual([
       ...denied.map((name) => `${name} ERR_ACCESS_DENIED`),
+      'code-from-text EvalError',
+      'prototype-by-name undefined',
       'native-code ERR_DLOPEN_DISABLED',
       'inspector ERR_ACCESS_DENIED',
       'read-in-a-thread ERR_ACCESS_DENIED',

@@ -27,8 +27,93 @@ const all = (verb: string) => instructions.filter((one) => one.verb === verb).ma
 const final = (verb: string) => instructions.filter((one) => one.verb === verb && one.stage === last).map(({ rest }) => rest)
 const manifest = JSON.parse(read('package.json'))
 
+const KNOWN = /^(FROM|ARG|LABEL|RUN|COPY|ENV|USER|WORKDIR|VOLUME|EXPOSE|HEALTHCHECK|ENTRYPOINT|CMD)$/
+const SECRET_NAME = /(^|[ _])(\w*_)?(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|PRIVATE_?KEY)(_\w*)?(=|$)/i
+
+/** Rules that hold for every Dockerfile, whatever it builds: one sentence for each instruction that breaks one. */
+const RULES: readonly { readonly sentence: string; broken(one: Instruction, all: readonly Instruction[]): boolean }[] = [
+  { sentence: 'an instruction nobody needs here', broken: ({ verb }) => !KNOWN.test(verb) },
+  { sentence: 'a base without a digest', broken: (one, every) => one.verb === 'FROM' && !isPinned(one.rest, every) },
+  { sentence: 'a base "latest"', broken: ({ verb, rest }) => verb === 'FROM' && /:latest\b/.test(rest) },
+  {
+    sentence: 'a download while it is built',
+    broken: ({ verb, rest }) => verb === 'RUN' && /\b(curl|wget|git|ssh|nc)\b/.test(rest),
+  },
+  {
+    sentence: 'packages without a lock',
+    broken: ({ verb, rest }) => verb === 'RUN' && /\b(apt(-get)?|apk|pip3?|npx)\b|npm (i|install|exec)\b/.test(rest),
+  },
+  {
+    sentence: 'a command whose failure is hidden',
+    broken: ({ verb, rest }) => verb === 'RUN' && /\|\|| ; |;\s*true|\|/.test(rest),
+  },
+  {
+    sentence: 'rights that are raised',
+    broken: ({ verb, rest }) => verb === 'RUN' && /\b(sudo|setcap|chmod [ugoa]*\+s|chmod (-R )?0?777)\b/.test(rest),
+  },
+  { sentence: 'everything copied', broken: ({ verb, rest }) => verb === 'COPY' && /^(--\S+ )*(\.|\*|\/) /.test(rest) },
+  {
+    sentence: 'a secret in a layer',
+    broken: ({ verb, rest }) => ['ARG', 'ENV', 'LABEL'].includes(verb) && SECRET_NAME.test(rest),
+  },
+  {
+    sentence: 'a secret file',
+    broken: ({ verb, rest }) => verb === 'COPY' && /(^|[ /])(\.env|\.git|\.ssh|id_\w+|\S+\.(pem|key))( |$)/.test(rest),
+  },
+  { sentence: 'root', broken: ({ verb, rest }) => verb === 'USER' && /^(root|0)\b/.test(rest) },
+  {
+    sentence: 'a port of root',
+    broken: ({ verb, rest }) => verb === 'EXPOSE' && rest.split(' ').some((port) => Number.parseInt(port, 10) < 1024),
+  },
+  {
+    sentence: 'a shell around the process',
+    broken: ({ verb, rest }) => ['CMD', 'ENTRYPOINT'].includes(verb) && !rest.startsWith('['),
+  },
+]
+
+function isPinned(rest: string, every: readonly Instruction[]): boolean {
+  const name = rest.split(' ')[0] ?? ''
+  const stages = every.flatMap(({ verb, rest: from }) => (verb === 'FROM' ? [/ AS (\S+)$/.exec(from)?.[1]] : []))
+  return /@sha256:[0-9a-f]{64}$/.test(name) || stages.includes(name)
+}
+
+const lint = (text: string): string[] => {
+  const every = parse(text)
+  return every.flatMap((one) =>
+    RULES.filter((rule) => rule.broken(one, every)).map(({ sentence }) => `${sentence}: ${one.verb} ${one.rest}`),
+  )
+}
+
+describe('rules for any Dockerfile', () => {
+  test('O08: ours breaks none', () => {
+    expect(lint(read('Dockerfile'))).toEqual([])
+  })
+
+  test.each([
+    ['an instruction nobody needs here', 'ADD https://example.com/x /x'],
+    ['an instruction nobody needs here', 'ONBUILD RUN true'],
+    ['a base without a digest', 'FROM node:24'],
+    ['a base "latest"', `FROM node:latest@sha256:${'0'.repeat(64)}`],
+    ['a download while it is built', 'RUN curl -fsSL https://example.com/install -o install'],
+    ['packages without a lock', 'RUN apt-get install -y git'],
+    ['packages without a lock', 'RUN npm install left-pad'],
+    ['a command whose failure is hidden', 'RUN npm ci --ignore-scripts || true'],
+    ['rights that are raised', 'RUN chmod 777 /data'],
+    ['everything copied', 'COPY . /app'],
+    ['everything copied', 'COPY --chown=1:1 . /app'],
+    ['a secret in a layer', 'ARG NPM_TOKEN'],
+    ['a secret in a layer', 'ENV OPENAI_API_KEY=x'],
+    ['a secret file', 'COPY .env /app/'],
+    ['root', 'USER root'],
+    ['a port of root', 'EXPOSE 80'],
+    ['a shell around the process', 'ENTRYPOINT node main.js'],
+  ])('O08: %s is found in %s', (sentence, text) => {
+    expect(lint(text).map((fault) => fault.split(': ')[0])).toContain(sentence)
+  })
+})
+
 describe('Dockerfile', () => {
-  test('every stage starts from an earlier stage or from a digest, never from a tag alone', () => {
+  test('O08: every stage starts from an earlier stage or from a digest, never from a tag alone', () => {
     const stages = all('FROM').map((rest) => / AS (\S+)$/.exec(rest)?.[1])
 
     const loose = all('FROM').filter(
@@ -52,7 +137,7 @@ describe('Dockerfile', () => {
     expect(final('ADD')).toEqual([])
   })
 
-  test('it runs as uid 65532 and owns nothing but its data', () => {
+  test('O08: it runs as uid 65532 and owns nothing but its data', () => {
     expect(final('USER')).toEqual(['65532:65532'])
     expect(final('COPY').filter((rest) => rest.includes('--chown'))).toEqual(['--from=warm --chown=65532:65532 /data /data'])
     expect(final('VOLUME')).toEqual(['["/data"]'])
@@ -65,7 +150,7 @@ describe('Dockerfile', () => {
     expect(start.map((form) => JSON.parse(form))).toEqual([['/nodejs/bin/node', '/app/dist/main.js'], ['start']])
   })
 
-  test('the health check is our own verb in exec form', () => {
+  test('O08: the health check is our own verb in exec form', () => {
     const [check = ''] = final('HEALTHCHECK')
 
     expect(check).toMatch(/--interval=\S+ --timeout=\S+ --start-period=\S+ --retries=\d+ CMD /)
@@ -81,7 +166,7 @@ describe('Dockerfile', () => {
     expect(before.some(({ verb, rest }) => verb === 'ENV' && rest === `NODE_COMPILE_CACHE=${place}`)).toBe(true)
   })
 
-  test('no package brings its own script, and what ships has no development packages', () => {
+  test('O01: no package brings its own script, and what ships has no development packages', () => {
     const installs = all('RUN').filter((rest) => rest.startsWith('npm'))
 
     expect(installs.every((rest) => /^npm ci .*--ignore-scripts/.test(rest))).toBe(true)
