@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   edge: ['core', 'lib', 'config', 'identity', 'catalog', 'mcp', 'llm'],
   admin: ['core', 'lib', 'config', 'catalog', 'policy', 'metering'],
   cli: ['core', 'lib', 'config', 'catalog', 'policy', 'metering'],
+  workers: ['core', 'lib', 'config', 'metering', 'mcp', 'admin'],
 }
 
 const ROOFLESS = { has: (path: string) => path === 'src/main.ts' || path === 'src/gateway.ts' || path.startsWith('src/gateway/') }

@@ -21,7 +21,7 @@ export interface TargetReading {
 
 /** What `GET /admin/v1/targets` borrows. */
 export interface TargetsDeps {
-  targets(): readonly TargetReading[]
+  targets(): readonly TargetReading[] | Promise<readonly TargetReading[]>
   now(): Date
 }
 
@@ -29,12 +29,12 @@ const FORMATS = ['json', 'text'] as const
 
 /** The state of every target of this process: `?format=text` for one page a person can read. */
 export function targetsRoute(deps: TargetsDeps): RequestHandler {
-  return (request, response) => {
+  return async (request, response) => {
     const asked = new URL(request.originalUrl, 'http://gateway.invalid').searchParams.get('format') ?? 'json'
     const format = FORMATS.find((known) => known === asked)
     if (format === undefined) throw new GatewayError('invalid_request', `format must be one of ${FORMATS.join(', ')}`)
     const at = deps.now().toISOString()
-    const targets = deps.targets()
+    const targets = await deps.targets()
     if (format === 'json') response.json({ at, targets })
     else response.type('text/plain').send(renderTargets(targets, at))
   }

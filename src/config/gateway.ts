@@ -189,6 +189,13 @@ export const Gateway = z.strictObject({
     .strictObject({ host: host.default('127.0.0.1'), port: port.default(8082) })
     .prefault({})
     .meta({ description: 'The listener for /livez and /readyz.' }),
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(64)])
+    .default(1)
+    .meta({
+      description:
+        'Threads that serve callers on the data port, each with an event loop of its own; "auto" is one per core this process may use. Linux only; elsewhere one serves.',
+    }),
   servers: z.string().default('servers').meta({ description: 'Folder of upstream registrations, relative to this file.' }),
   catalogs: z.string().default('catalogs').meta({ description: 'Folder of catalogs, relative to this file.' }),
   state: z

@@ -18,6 +18,8 @@ export interface Located<T> {
   readonly file: string
   /** `sha256:<hex>` of the value after interpolation. */
   readonly digest: string
+  /** What the file says, where it was read from one. */
+  readonly text?: string
   locate(path: JsonPath): Position
 }
 
@@ -82,6 +84,7 @@ export async function readConfigFile<T>(request: FileRequest<T>): Promise<FileRe
     value: deepFreeze(checked.value),
     file: request.file,
     digest,
+    text,
     locate: (path: JsonPath) => source.locate(path),
   }
   return { ...reading, located, problems }

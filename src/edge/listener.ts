@@ -1,6 +1,6 @@
 import { createServer as createPlainServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { GatewayError } from '../core/errors.ts'
 
@@ -15,6 +15,8 @@ export interface ListenOptions {
   readonly requestMs: number
   readonly connections: number
   readonly connectionsPerAddress: number
+  /** The port is shared by all workers of this gateway: the first one makes sure that nobody else has it, the others join. */
+  readonly sharing?: 'first' | 'joining'
 }
 
 /** A bound listener. */
@@ -38,6 +40,7 @@ export async function listen(options: ListenOptions, handler: RequestListener): 
   server.maxConnections = options.connections
   server.on('connection', perAddress(options.connectionsPerAddress))
   server.on('clientError', refuse)
+  if (options.sharing === 'first' && options.port !== 0) await probe(options)
   await bind(server, options)
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
@@ -95,7 +98,15 @@ function readTls(tls: NonNullable<ListenOptions['tls']>): {
   return { ...pair, ca: readFileSync(tls.clientCa), requestCert: true, rejectUnauthorized: true }
 }
 
-function bind(server: Server | TlsServer, options: ListenOptions): Promise<void> {
+/** A shared port can be bound while a stranger shares it: an exclusive one is bound first, to see. */
+async function probe(options: ListenOptions): Promise<void> {
+  const { sharing: _, ...exclusive } = options
+  const server = createTcpServer()
+  await bind(server, exclusive)
+  await new Promise((resolve) => server.close(resolve))
+}
+
+function bind(server: NetServer, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const where = `${options.host}:${options.port}`
@@ -103,7 +114,8 @@ function bind(server: Server | TlsServer, options: ListenOptions): Promise<void>
         error.code === 'EADDRINUSE' ? 'another program listens there; stop it or change the port in tollgate.json' : error.message
       reject(new GatewayError('internal', `the ${options.name} listener cannot bind ${where}: ${why}`, { cause: error }))
     })
-    server.listen({ host: options.host, port: options.port, backlog: 1024 }, resolve)
+    const { host, port } = options
+    server.listen({ host, port, backlog: 1024, ...(options.sharing === undefined ? {} : { reusePort: true }) }, resolve)
   })
 }
 

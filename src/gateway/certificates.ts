@@ -10,10 +10,13 @@ export interface CertificatesDeps {
   readonly config: Gateway
   readonly doors: Doors
   readonly report: Report
+  /** Hears that the files changed. */
+  changed(): void
 }
 
 /** Gives the listeners their certificates again when a file changes. A pair that cannot be used leaves the old one in place. */
-export async function followCertificates({ folder, config, doors, report }: CertificatesDeps): Promise<ConfigWatch | undefined> {
+export async function followCertificates(deps: CertificatesDeps): Promise<ConfigWatch | undefined> {
+  const { folder, config, doors, report } = deps
   const files = [config.data.tls, config.admin.tls].flatMap((tls) =>
     tls === undefined ? [] : [tls.cert, tls.key, ...(tls.clientCa === undefined ? [] : [tls.clientCa])],
   )
@@ -23,6 +26,7 @@ export async function followCertificates({ folder, config, doors, report }: Cert
     onChange() {
       doors.data.reloadTls()
       doors.admin.reloadTls()
+      deps.changed()
     },
     onError: (error) => report({ type: 'internal-error', error }),
   })

@@ -33,7 +33,12 @@ export interface DoorsDeps {
   registry(visit: RegistryVisit): unknown
   checks(): readonly HealthCheck[]
   readonly admin: (adminUrl: string) => AdminDeps
+  /** Whether other workers listen on the data port too. */
+  readonly sharing?: ListenOptions['sharing']
 }
+
+/** What the data listener alone borrows. */
+type DataDeps = Omit<DoorsDeps, 'checks' | 'admin'>
 
 /** The three listeners, bound. */
 export interface Doors {
@@ -74,7 +79,8 @@ async function bindAll(deps: DoorsDeps, bound: Listener[]): Promise<Doors> {
   return { data: data.listener, admin, health, publicUrl: data.publicUrl, inFlight: data.inFlight }
 }
 
-async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUrl: string; inFlight(): number }> {
+/** Binds the data listener with its door. */
+export async function openData(deps: DataDeps): Promise<{ listener: Listener; publicUrl: string; inFlight(): number }> {
   const { config, folder } = deps
   const { bounds, data, telemetry } = config
   const options: ListenOptions = {
@@ -87,6 +93,7 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
     requestMs: Math.max(bounds.headersMs, bounds.bodyMs) + 1_000,
     connections: bounds.connections,
     connectionsPerAddress: bounds.connectionsPerAddress,
+    ...(deps.sharing === undefined ? {} : { sharing: deps.sharing }),
   }
   // The port is known once bound, and the public URL may follow from it: the door is filled in right after.
   const late: { door?: ReturnType<typeof createDoor> } = {}
@@ -100,7 +107,7 @@ async function openData(deps: DoorsDeps): Promise<{ listener: Listener; publicUr
   return { listener, publicUrl, inFlight: () => door.inFlight() }
 }
 
-function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): DoorDeps {
+function doorDeps(deps: DataDeps, publicUrl: string, sampleRatio: number): DoorDeps {
   const { config, authenticator, report } = deps
   const rules = originRules({
     publicUrl,
@@ -141,7 +148,7 @@ function doorDeps(deps: DoorsDeps, publicUrl: string, sampleRatio: number): Door
 }
 
 /** How requests reach the facets, and how early failures are told in their words. */
-function facetDoors({ facet, models }: DoorsDeps): Pick<DoorDeps, 'mcp' | 'llm' | 'errorBody'> {
+function facetDoors({ facet, models }: DataDeps): Pick<DoorDeps, 'mcp' | 'llm' | 'errorBody'> {
   return {
     mcp: ({ request, identity, body, exchangeId, trace, at, startedAt }, catalog, responder) =>
       facet.handle(

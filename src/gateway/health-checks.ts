@@ -1,8 +1,9 @@
 import type { HealthCheck } from '../edge/health.ts'
+import type { WorkerThreads } from '../workers/threads.ts'
 import type { Parts } from './parts.ts'
 
 /** What readiness looks at. Upstreams, issuers and bad files only degrade: one of them must not take the gateway out. */
-export function healthChecks({ life, ledger, files, callers }: Parts): HealthCheck[] {
+export function healthChecks({ life, ledger, files, callers }: Parts, threads: WorkerThreads | undefined): HealthCheck[] {
   const ledgerStatus = ledger.status()
   const { problems, servers } = files.current.get()
   const down = [...servers.values()].filter(({ status }) => status.state !== 'ready' && status.state !== 'disabled')
@@ -26,6 +27,14 @@ export function healthChecks({ life, ledger, files, callers }: Parts): HealthChe
         .map(({ id, status }) => `${id}: ${status.state}${status.reason === undefined ? '' : ` (${status.reason})`}`)
         .join('; '),
     }),
+    ...(threads === undefined
+      ? []
+      : [
+          check('workers', threads.missing === 0, {
+            required: false,
+            message: `${threads.missing} of ${threads.all} ended and start again`,
+          }),
+        ]),
     check('issuers', issuers.length === 0, {
       required: false,
       message: issuers.map(({ issuer, lastError }) => `${issuer}: ${lastError ?? ''}`).join('; '),

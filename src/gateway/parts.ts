@@ -1,6 +1,7 @@
 import type { Gateway } from '../config/gateway.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import type { Egress } from '../lib/egress.ts'
+import type { Sealer } from '../lib/seal.ts'
 import type { Secrets } from '../lib/secrets.ts'
 import type { LlmFacet } from '../llm/contract.ts'
 import type { McpFacet } from '../mcp/contract.ts'
@@ -47,6 +48,8 @@ export interface Parts {
   readonly guards: LiveGuards
   readonly counter: TokenCounter
   readonly life: Life
+  /** The sealer all workers share. */
+  readonly sealer: Sealer
 }
 
 /** Facts about this process that change. */
@@ -55,5 +58,5 @@ export interface Life {
   readonly instance: string
   ready: boolean
   draining: boolean
-  doors: Doors | undefined
+  doors: Pick<Doors, 'publicUrl' | 'inFlight'> | undefined
 }

@@ -9,6 +9,7 @@ const FIXED = [
   'data',
   'admin',
   'health',
+  'workers',
   'state',
   'seal',
   'egress',

@@ -40,6 +40,12 @@ export function openServers(deps: ServersDeps): UpstreamSet {
   }
 }
 
+/** Makes connectors to remote servers, for a worker that has none of the children. */
+export function createOwnUpstreams(deps: ServersDeps): (id: string, config: Server) => Upstream {
+  const guard = createChildGuard()
+  return (id, config) => create(id, config, { ...deps, guard })
+}
+
 function create(
   id: string,
   config: Server,

@@ -51,6 +51,8 @@ export interface LedgerStatus {
 /** The ledger of one process, in one folder. */
 export interface JournalLedger extends Ledger {
   status(): LedgerStatus
+  /** Takes lines of the journal that another worker made; resolves as `record` does. */
+  recordLines(lines: string): Promise<void>
 }
 
 /** Opens the ledger of a state folder for this process alone; throws when another process has it. */
@@ -100,6 +102,10 @@ class OpenLedger implements JournalLedger {
 
   record(entry: Entry): Promise<void> {
     return this.#journal.append(encodeEntry(entry))
+  }
+
+  recordLines(lines: string): Promise<void> {
+    return this.#journal.append(lines)
   }
 
   assertWritable(): void {
