@@ -46,7 +46,6 @@ const TOOLS = [
   { name: 'wait', description: 'Says back its text after so many milliseconds.', inputSchema: TEXT },
 ]
 const USAGE = { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 }
-const DOWN = '{"error":{"message":"down","type":"server_error"}}'
 /** Late enough that two failing calls at a time are seen. */
 const FAILS_MS = 100
 /** Pieces of a stream that is told to last, and how far apart they are. */
@@ -97,8 +96,7 @@ function answer(backEnd: BackEnd, { request, response, sent }: Visit): void {
   count(backEnd, response)
   backEnd.onCall({ kind: isModel ? 'model' : 'tool', text, headers: request.headers })
   if (backEnd.manner === 'stuck') return
-  if (backEnd.manner === 'fails')
-    return void setTimeout(() => response.writeHead(500, { 'content-type': 'application/json' }).end(DOWN), FAILS_MS)
+  if (backEnd.manner === 'fails') return void setTimeout(() => json(response, downOf(request), 500), FAILS_MS)
   const asked = isModel ? Number(/\bms=(\d+)/.exec(text)?.[1] ?? 0) : (sent.params?.arguments?.ms ?? 0)
   if (sent.stream === true) return void streamed(response, text, asked)
   const late = asked + Math.random() * backEnd.lateMs
@@ -159,9 +157,15 @@ async function streamed(response: ServerResponse, text: string, lastsMs: number)
   )
 }
 
-function json(response: ServerResponse, value: object): void {
+/** The error of a careless server: it says back what it was sent. */
+function downOf({ headers }: IncomingMessage): object {
+  const { authorization, 'x-key': key } = headers
+  return { error: { message: `down for ${authorization ?? ''} ${String(key ?? '')}`, type: 'server_error' } }
+}
+
+function json(response: ServerResponse, value: object, status = 200): void {
   const body = JSON.stringify(value)
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body)
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body)
 }
 
 async function read(request: IncomingMessage): Promise<string> {

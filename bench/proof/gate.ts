@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pickPort } from './ports.ts'
@@ -34,6 +34,7 @@ export interface StartOptions {
 
 /** A running gateway. */
 export interface Gate extends AsyncDisposable {
+  readonly child: ChildProcess
   readonly pid: number
   /** Milliseconds from its start until readiness said yes. */
   readonly readyMs: number
@@ -146,6 +147,7 @@ async function start(
   }
   const pid = child.pid ?? 0
   return {
+    child,
     pid,
     readyMs: performance.now() - begun,
     pids: () => gatewayOf(pid),
