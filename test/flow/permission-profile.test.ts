@@ -10,6 +10,7 @@ import { startFakeProviders } from '../support/fake-providers.ts'
 import { developmentToken, startGatewayProcess, writeFiles, type GatewayProcess } from '../support/gateway-process.ts'
 import { modernRequest } from '../support/raw-mcp.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { runCli } from '../unit/cli/cli-harness.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
@@ -38,9 +39,8 @@ async function untilSame<T>(ask: () => Promise<T>, wanted: T, withinMs = 5_000):
 
 /** The flags the gateway of a folder asks for. */
 async function flagsOf(folder: string): Promise<string[]> {
-  const { stdout } = await run(process.execPath, [main, 'permissions', '--json', '--config', join(folder, 'tollgate.json')])
-  // `as`: the verb under test.
-  return (JSON.parse(stdout) as { flags: string[] }).flags
+  const { out } = await runCli(['permissions', '--json', '--config', join(folder, 'tollgate.json')])
+  return (JSON.parse(out) as { flags: string[] }).flags // the verb under test
 }
 
 describe('a restricted gateway', { timeout: 30_000 }, () => {
