@@ -1,5 +1,6 @@
 // A gateway as its own process, the probe tenant beside it, and whatever a test lets loose on it. `attack` runs something between two looks
 // at the invariants.
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gatewayFile } from '../support/gateway.ts'
 import { developmentToken, startGatewayProcess, writeFiles, type GatewayProcess } from '../support/gateway-process.ts'
@@ -19,8 +20,8 @@ export interface ArenaOptions {
   readonly routes?: Readonly<Record<string, unknown>>
   /** Members of `tollgate.json` to lay over the usual ones. */
   readonly file?: Readonly<Record<string, unknown>>
-  /** Further files; texts in them are written as they are. */
-  readonly files?: Readonly<Record<string, unknown>>
+  /** Further files, as text. */
+  readonly files?: Readonly<Record<string, string>>
   /** Secrets that must not show up anywhere. */
   readonly canaries?: readonly string[]
 }
@@ -63,8 +64,8 @@ export async function startArena(options: ArenaOptions = {}): Promise<Arena> {
       tools: Object.keys(options.servers ?? {}).map((server) => ({ server, allow: ['*'] })),
       models: Object.keys(routes).map((route) => ({ route })),
     },
-    ...options.files,
   })
+  for (const [path, text] of Object.entries({ ...side.secrets, ...options.files })) writeFileSync(join(folder.path, path), text)
   const gateway = await startGatewayProcess(folder.path, [INSPECTABLE])
   stack.defer(async () => void (await gateway.kill('SIGKILL')))
   const [token, adminToken, probeToken] = await Promise.all([

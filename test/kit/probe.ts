@@ -13,8 +13,10 @@ export interface ProbeSide extends AsyncDisposable {
   readonly providers: Readonly<Record<string, unknown>>
   /** Members of `routes` in `tollgate.json`. */
   readonly routes: Readonly<Record<string, unknown>>
-  /** Further files. */
+  /** Further files, to be written as JSON. */
   readonly files: Readonly<Record<string, unknown>>
+  /** Secrets, to be written as text. */
+  readonly secrets: Readonly<Record<string, string>>
 }
 
 /** Where the probe calls, as whom, and how patient it is. */
@@ -61,8 +63,8 @@ export async function startProbeSide(): Promise<ProbeSide> {
     team: 'probe',
     providers: { probe: { type: 'openai_compatible', baseUrl: `${fakes.url}/v1`, key: 'file:probe-key' } },
     routes: { probe: { targets: [{ provider: 'probe', model: 'fake' }] } },
+    secrets: { 'probe-key': 'sk-probe-0123456789' },
     files: {
-      'probe-key': 'sk-probe-0123456789',
       'servers/probe.json': upstream.file,
       'catalogs/probe.json': {
         title: 'Probe',

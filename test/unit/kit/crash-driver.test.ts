@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync } from 'node:fs'
+import { appendFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { driveCrashes, type CrashPlan } from '../../kit/crash-driver.ts'
@@ -11,12 +11,13 @@ import { temporaryFolder } from '../../support/temporary-folder.ts'
 /** Tool calls and model calls of the probe's team, in turn. */
 async function prepare(over: Partial<CrashPlan> = {}): Promise<AsyncDisposable & { readonly plan: CrashPlan }> {
   await using stack = new AsyncDisposableStack()
-  const { files, providers, routes } = stack.use(await startProbeSide())
+  const { files, secrets, providers, routes } = stack.use(await startProbeSide())
   const folder = stack.use(await temporaryFolder())
   writeFiles(folder.path, {
     ...files,
     'tollgate.json': gatewayFile({ providers, routes, telemetry: { exchanges: false } }),
   })
+  for (const [path, text] of Object.entries(secrets)) writeFileSync(join(folder.path, path), text)
   let turn = 0
   const resources = stack.move()
   return {
