@@ -116,12 +116,16 @@ class MessagesEncoder implements StreamEncoder {
     for (const [index, held] of this.#parts) if (this.#sayWaiting(held)) this.#parts.delete(index)
   }
 
-  /** Writes what waited and may go now, part by part. */
+  /** Writes what waited and may go now, part by part, up to one that is not words and goes on. Words that make way still come first. */
   #release(): void {
-    for (let part = this.#current(); part !== undefined && part.waiting.length > 0; part = this.#current()) {
-      const index = part.waiting[0]?.index ?? -1
-      if (!this.#sayWaiting(part)) return
-      this.#parts.delete(index)
+    if (!this.#isInOrder) return
+    let before: OpenPart | undefined
+    for (const [index, part] of this.#parts) {
+      if (before !== undefined) this.#close(before)
+      before = undefined
+      if (this.#sayWaiting(part)) this.#parts.delete(index)
+      else if (part.kind === 'words') before = part
+      else return
     }
   }
 
