@@ -43,8 +43,8 @@ function checkDialect(answer: ChatAnswer, dialect: Dialect): void {
   const written: unknown = JSON.parse(JSON.stringify(dialect.encodeAnswer(answer, encodeContext())))
   invariant(isJsonObject(written), 'an answer is an object')
   checkSameTotals(answer.usage, WIRES[dialect.name].usageOf(written), dialect.name)
-  // a call of no tool cannot be said, and is no use to anybody
-  if (answer.parts.some((part) => part.type === 'tool-call' && part.name === '')) return
+  // a broken answer is written as one, and a call of no tool cannot be said
+  if (answer.stop === 'malformed' || answer.parts.some((part) => part.type === 'tool-call' && part.name === '')) return
   const again = WIRES[dialect.name].decodeAnswer(written, decodeContext())
   invariant(textOf(again) === textOf(answer), `${dialect.name} says the same text`)
   invariant(callsOf(again) === callsOf(answer), `${dialect.name} proposes the same calls`)

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject } from '../../../src/core/json.ts'
 import { editBody, scanMembers, type BodyEdits } from '../../../src/llm/body.ts'
 import type { MemberSpan } from '../../../src/llm/provider.ts'
 import { honestJson } from '../honest.ts'
-import { hasEscapedLetterName, hasTwins } from '../json-twins.ts'
+import { hasEscapedName, hasTwins } from '../json-twins.ts'
 import { requestSeeds } from '../llm-seeds.ts'
 import { invariant, type Target } from '../target.ts'
 
@@ -57,7 +57,7 @@ export function llmBody(): Target {
       const members = membersOf(input, json)
       if (typeof members === 'string') return members
       if (json === undefined) return 'scanned, not JSON'
-      if (hasEscapedLetterName(input.toString('utf8'))) return 'scanned, name of one escape'
+      if (hasEscapedName(input.toString('utf8'))) return 'scanned, escaped name'
       invariant(isDeepStrictEqual([...members.keys()].toSorted(), Object.keys(json).toSorted()), 'every member is found')
       for (const edits of EDITS) checkEdit({ input, json, members, edits })
       return `edited ${Math.min(6, members.size)} ${Object.keys(json).includes('model')} ${input[0]}`

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { isDeepStrictEqual } from 'node:util'
 import { decodeUtf8, JsonRefusal, parseStrictJson, type StrictJson } from '../../../src/lib/strict-json.ts'
-import { hasEscapedLetterName, hasTwins } from '../json-twins.ts'
+import { hasEscapedName, hasTwins } from '../json-twins.ts'
 import { honestJson } from '../honest.ts'
 import { invariant, type Target } from '../target.ts'
 
@@ -40,7 +40,7 @@ export function strictJson(): Target {
       try {
         const read = parseStrictJson(decodeUtf8(input), BOUNDS)
         invariant(isUtf8(input) && expected !== undefined, 'what JSON.parse refuses is refused')
-        if (hasEscapedLetterName(text)) return 'taken, name of one escape'
+        if (hasEscapedName(text)) return 'taken, escaped name'
         checkParts(read, expected.value)
         return `taken ${shapeOf(expected.value)} ${Math.min(8, read.members.size)} ${Math.min(8, read.elements.length)}`
       } catch (error) {
