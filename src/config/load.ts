@@ -6,6 +6,7 @@ import { limitFaults } from './check-counting.ts'
 import { checkCallers, checkFiles, checkGateway } from './check-gateway.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkServer } from './check-server.ts'
+import { urlFaults } from './check-urls.ts'
 import type { Fault } from './explain-issues.ts'
 import { Gateway } from './gateway.ts'
 import type { Issuer } from './identity.ts'
@@ -137,6 +138,7 @@ function readGateway(work: Work, path: string): Promise<FileReading<Gateway>> {
         ...checkGateway(value),
         ...checkFiles(value, work.folder),
         ...limitFaults(['limits'], value.limits, true),
+        ...urlFaults(value),
         ...checkRoutes(value, { compile, isReachable: (url) => isReachable(url, value.egress.allow), raw }),
         ...value.egress.allow.flatMap((entry, index) => faultOf(['egress', 'allow', index], () => checkEgress(entry))),
         ...value.identity.issuers.flatMap((issuer, index) => claimFaults(issuer, index, compile)),

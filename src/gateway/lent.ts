@@ -43,6 +43,10 @@ export function createLent(side: ProcessSide): Lent {
 
 async function start(config: string, side: ProcessSide): Promise<number> {
   const { io, version, log } = side
+  if ((io.env['NODE_DEBUG'] ?? '') !== '') {
+    io.err('tollgate: NODE_DEBUG is set; it prints headers and environments, and so credentials. Unset it and start again.\n')
+    return EXIT.invalid
+  }
   const files = await proveGuards(await readConfig(config, io.env))
   if (files.gateway === undefined) {
     io.err(`tollgate: ${config} cannot be used\n${files.problems.map(describeProblem).join('\n')}`)

@@ -4,11 +4,13 @@ import { createCredential } from '../credentials/registry.ts'
 import type { UpstreamCredential } from '../credentials/credential.ts'
 import type { Egress } from '../lib/egress.ts'
 import type { Secrets } from '../lib/secrets.ts'
+import { createSentSecrets } from '../lib/sent-secrets.ts'
 import { createChildGuard } from '../mcp/upstream/child-guard.ts'
 import type { Upstream, UpstreamChange } from '../mcp/upstream/contract.ts'
 import { createUpstreamSet, type UpstreamSet } from '../mcp/upstream/set.ts'
 import { connectStdio } from '../mcp/upstream/stdio-connection.ts'
 import { createUpstream } from '../mcp/upstream/upstream.ts'
+import { discreetUpstream, rememberedCredential } from './discreet.ts'
 
 /** What the upstream side borrows. */
 export interface ServersDeps {
@@ -54,12 +56,13 @@ function create(
   const { secrets, egress, report } = deps
   const clientInfo = { ...deps.info }
   const now = (): number => performance.now()
+  const sent = createSentSecrets(() => secretsOf(config, secrets))
   const credential = credentialOf(config, deps)
-  return createUpstream({
+  const upstream = createUpstream({
     id,
     config,
     deps: {
-      credential,
+      credential: credential === undefined ? undefined : rememberedCredential(credential, sent),
       egress,
       report,
       clientInfo,
@@ -79,6 +82,20 @@ function create(
           ...wishes,
         }),
     },
+  })
+  return discreetUpstream(upstream, sent)
+}
+
+/** Secrets that a child has in its environment. */
+function secretsOf(config: Server, secrets: Secrets): string[] {
+  if (config.type !== 'stdio') return []
+  return Object.values(config.env).flatMap((value) => {
+    if (!/^(env|file):/.test(value)) return []
+    try {
+      return secrets.read(value)
+    } catch {
+      return [] // it was there when the child was started, and is gone now
+    }
   })
 }
 

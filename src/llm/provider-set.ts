@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Dispatcher } from 'undici'
 import type { Provider as ProviderConfig } from '../config/provider.ts'
 import type { Signer } from '../credentials/signer.ts'
+import { createSentSecrets, type SentSecrets } from '../lib/sent-secrets.ts'
 import type { Provider } from './provider.ts'
 import { baseUrlOf, createProvider } from './providers/registry.ts'
 
@@ -79,8 +80,9 @@ class Live implements LiveProvider {
   constructor(id: string, config: ProviderConfig, deps: ProviderSetDeps) {
     this.id = id
     this.config = config
-    this.provider = createProvider(config)
-    this.signer = deps.createSigner(config, baseUrlOf(config))
+    const sent = createSentSecrets()
+    this.provider = discreet(createProvider(config), sent)
+    this.signer = remembered(deps.createSigner(config, baseUrlOf(config)), sent)
     this.#deps = deps
   }
 
@@ -101,5 +103,20 @@ class Live implements LiveProvider {
 
   async destroy(): Promise<void> {
     await Promise.allSettled([...this.#pools.values()].map((pool) => pool.destroy()))
+  }
+}
+
+/** The provider, with its refusals free of the credentials it was sent. */
+function discreet(provider: Provider, sent: SentSecrets): Provider {
+  return { ...provider, errorOf: (answer) => sent.strike(provider.errorOf(answer)) }
+}
+
+function remembered(signer: Signer, sent: SentSecrets): Signer {
+  return {
+    sign(request, signal) {
+      const headers = signer.sign(request, signal)
+      return headers instanceof Promise ? headers.then((one) => sent.remember(one)) : sent.remember(headers)
+    },
+    rejected: () => signer.rejected(),
   }
 }
