@@ -38,6 +38,8 @@ class SeriesMap<Series> {
   readonly #make: () => Series
   readonly #series = new Map<string, { readonly labels: readonly string[]; readonly series: Series }>()
   #other: Series | undefined
+  /** What was found last: most observations are of the same labels as the one before. */
+  #last: { readonly labels: readonly string[]; readonly series: Series } | undefined
 
   constructor(budget: SeriesBudget, cost: number, make: () => Series) {
     this.#budget = budget
@@ -46,6 +48,13 @@ class SeriesMap<Series> {
   }
 
   find(labels: readonly string[]): Series {
+    if (this.#last !== undefined && isSame(this.#last.labels, labels)) return this.#last.series
+    const series = this.#look(labels)
+    if (series !== this.#other) this.#last = { labels, series }
+    return series
+  }
+
+  #look(labels: readonly string[]): Series {
     const key = labels.length === 1 ? (labels[0] ?? '') : labels.join(SEPARATOR)
     const known = this.#series.get(key)
     if (known !== undefined) return known.series
@@ -72,6 +81,11 @@ class SeriesMap<Series> {
     this.#series.set(key, { labels: labels.map(toLabel), series })
     return series
   }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  for (let place = 0; place < others.length; place += 1) if (some[place] !== others[place]) return false
+  return true
 }
 
 /** Counts things. */

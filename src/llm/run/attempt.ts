@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts'
 import type { Failure } from '../middle.ts'
 import type { Prepared } from './prepare.ts'
 import type { StreamEnd, StreamSink } from './sink.ts'
-import { UpstreamCall, type UpstreamListener } from './upstream-call.ts'
+import { type AnswerHeaders, singleHeaders, UpstreamCall, type UpstreamListener } from './upstream-call.ts'
 import type { WholeReader } from './whole.ts'
 
 /** One attempt, ready to be sent. */
@@ -71,9 +71,11 @@ class RunningAttempt implements Attempt, UpstreamListener {
   readonly #call: UpstreamCall
   #resolve: (end: AttemptEnd) => void = () => undefined
   #status = 0
-  #headers: Readonly<Record<string, string>> = {}
+  #headers: AnswerHeaders = {}
   #limit = 0
-  readonly #chunks: Buffer[] = []
+  #first: Buffer | undefined
+  /** With the first one, where there are more. */
+  #chunks: Buffer[] | undefined
   #bytes = 0
   #settled = false
   #hungUp = false
@@ -122,7 +124,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
     if (this.#waiting === undefined) this.#call.resume()
   }
 
-  head(status: number, headers: Readonly<Record<string, string>>): void {
+  head(status: number, headers: AnswerHeaders): void {
     this.#status = status
     this.#headers = headers
     const isGood = status >= 200 && status < 300
@@ -241,15 +243,21 @@ class RunningAttempt implements Attempt, UpstreamListener {
   #collect(chunk: Buffer): void {
     this.#call.content()
     this.#bytes += chunk.length
-    if (this.#bytes <= this.#limit) return void this.#chunks.push(chunk)
+    if (this.#bytes <= this.#limit) return this.#keep(chunk)
     this.#call.abort()
     if (this.#limit === MAX_ERROR_BYTES) return this.#endWhole() // enough of an error was read
     const message = `the answer is larger than ${this.#limit} bytes`
     this.#settle({ kind: 'failed', failure: { kind: 'invalid', message } })
   }
 
+  #keep(chunk: Buffer): void {
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#chunks ??= [this.#first]).push(chunk)
+  }
+
   #endWhole(): void {
-    const body = decoded(this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks), this.#headers, this.#limit)
+    const received = this.#chunks === undefined ? this.#first : Buffer.concat(this.#chunks)
+    const body = decoded(received, this.#headers, this.#limit)
     if (body === undefined)
       return this.#settle({
         kind: 'failed',
@@ -259,7 +267,7 @@ class RunningAttempt implements Attempt, UpstreamListener {
     // A stream was asked for and something else came: an error with status 200, if anything.
     const json = isGood && this.#options.toSink === undefined ? parsed(body) : undefined
     if (json === undefined || holdsError(json)) {
-      const answer = { status: this.#status, headers: this.#headers, body }
+      const answer = { status: this.#status, headers: singleHeaders(this.#headers), body }
       return this.#settle({ kind: 'failed', failure: this.#options.prepared.live.provider.errorOf(answer) })
     }
     const failure = this.#options.reader.check(json)
@@ -283,16 +291,18 @@ function parsed(body: Buffer): JsonObject | undefined {
   }
 }
 
-function isEventStream(headers: Readonly<Record<string, string>>): boolean {
-  return /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/i.test(headers['content-type'] ?? '')
+function isEventStream(headers: AnswerHeaders): boolean {
+  return /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/i.test(String(headers['content-type'] ?? ''))
 }
 
-function encodingOf(headers: Readonly<Record<string, string>>): string {
-  return (headers['content-encoding'] ?? 'identity').trim().toLowerCase()
+/** More than one value is none we know. */
+function encodingOf(headers: AnswerHeaders): string {
+  const encoding = headers['content-encoding']
+  return encoding === undefined ? 'identity' : String(encoding).trim().toLowerCase()
 }
 
 /** The body without an encoding some providers apply although none was accepted; undefined when it cannot be read. */
-function decoded(body: Buffer | undefined, headers: Readonly<Record<string, string>>, maxBytes: number): Buffer | undefined {
+function decoded(body: Buffer | undefined, headers: AnswerHeaders, maxBytes: number): Buffer | undefined {
   const bytes = body ?? Buffer.alloc(0)
   const encoding = encodingOf(headers)
   if (encoding === 'identity' || encoding === '') return bytes

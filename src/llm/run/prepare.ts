@@ -67,26 +67,29 @@ function write(options: PrepareOptions, live: LiveProvider): Preparation | Promi
   const said = provider.toProvider(call)
   const written = said.dropped.length === 0 ? said : { ...said, dropped: shownNames(said.dropped) }
   if (visit.strict && written.dropped.length > 0) return cannotSay(written.dropped)
-  const unsigned = { 'accept-encoding': 'identity', ...live.config.headers, ...written.headers }
-  const ready = (credential: Readonly<Record<string, string>>): Prepared => ({
-    kind: 'ready',
-    live,
-    call,
-    request: written,
-    reading: provider.fromProvider(call),
-    headers: { ...unsigned, ...credential },
-    decodeContext: {
-      family: call.target.family,
-      newId,
-      ...(call.target.quirks === undefined ? {} : { quirks: call.target.quirks }),
-      ...(written.toolNames === undefined ? {} : { toolNames: written.toolNames }),
-    },
-  })
+  const unsigned: Record<string, string> = { 'accept-encoding': 'identity' }
+  for (const name in live.config.headers) unsigned[name] = live.config.headers[name] ?? ''
+  for (const name in written.headers) unsigned[name] = written.headers[name] ?? ''
+  const ready = { live, call, request: written, reading: provider.fromProvider(call), unsigned }
   const credential = live.signer.sign(
     { method: 'POST', url: written.url, headers: unsigned, body: written.body },
     visit.exchange.signal,
   )
-  return credential instanceof Promise ? credential.then(ready, refused) : ready(credential)
+  if (credential instanceof Promise) return credential.then((headers) => signed(ready, headers), refused)
+  return signed(ready, credential)
+}
+
+type Unsigned = Pick<Prepared, 'live' | 'call' | 'request' | 'reading'> & { readonly unsigned: Readonly<Record<string, string>> }
+
+function signed({ live, call, request, reading, unsigned }: Unsigned, credential: Readonly<Record<string, string>>): Prepared {
+  const { family, quirks } = call.target
+  const decodeContext: DecodeContext = {
+    family,
+    newId,
+    ...(quirks === undefined ? {} : { quirks }),
+    ...(request.toolNames === undefined ? {} : { toolNames: request.toolNames }),
+  }
+  return { kind: 'ready', live, call, request, reading, headers: { ...unsigned, ...credential }, decodeContext }
 }
 
 function unfit(reason: string): Unfit {

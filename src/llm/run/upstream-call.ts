@@ -5,7 +5,8 @@ import type { Failure } from '../middle.ts'
 
 const LINGER_MS = 1_000
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>
+/** Headers as they came, names in lower case. */
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 /** One HTTP request to a provider. */
 export interface UpstreamRequest {
@@ -22,7 +23,7 @@ export interface UpstreamRequest {
 
 /** Who hears what comes back. Exactly one of `ended` and `failed` is called, once, as the last thing. */
 export interface UpstreamListener {
-  head(status: number, headers: Readonly<Record<string, string>>): void
+  head(status: number, headers: AnswerHeaders): void
   data(chunk: Buffer): void
   ended(): void
   failed(failure: Failure): void
@@ -108,11 +109,11 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#arm()
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (this.#done || status < 200) return
     this.#lastAt = this.#request.monotonic()
     this.#hasHead = true
-    this.#listener.head(status, single(headers))
+    this.#listener.head(status, headers)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -203,7 +204,7 @@ function isParserError(cause: unknown): boolean {
 }
 
 /** Headers with one value per name; a repeated one is joined by commas. */
-function single(headers: Headers): Readonly<Record<string, string>> {
+export function singleHeaders(headers: AnswerHeaders): Readonly<Record<string, string>> {
   const result: Record<string, string> = {}
   for (const name in headers) {
     const value = headers[name]
