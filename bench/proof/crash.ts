@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { createRandom } from '../../test/kit/fault-proxy.ts'
 import { startBackEnd } from './back-end.ts'
 import { atPace, createCaller, pause } from './caller.ts'
 import { missedOf, paced, type Context, type Figure, type Measured } from './figure.ts'
 import { createSite, type Site } from './gate.ts'
 import { seedLedger } from './seed.ts'
-import { createRandom, median } from './statistics.ts'
+import { median } from './statistics.ts'
 
 /** F7: what was answered is in the ledger, whatever happens to the process. */
 export const crash: Figure = {

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
+import { createRandom } from '../../test/kit/fault-proxy.ts'
 import { startBackEnd } from './back-end.ts'
 import { openListen } from '../../test/support/raw-mcp.ts'
 import { createCaller, holds, type Outcome } from './caller.ts'
 import { missedOf, type Context, type Figure, type Measured } from './figure.ts'
 import { createSite, isReady } from './gate.ts'
 import { processesIn } from './procfs.ts'
-import { createRandom } from './statistics.ts'
 
 /** F5: everything under way at SIGTERM comes to its end. */
 export const drain: Figure = {

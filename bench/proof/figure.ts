@@ -1,5 +1,3 @@
-import type { AdoptedStack } from './stack.ts'
-
 /** How long a run may take: `usual` fits all figures into half an hour, `alone` is one that was asked for by name, `long` the two-hour soak. */
 export type Pace = 'quick' | 'usual' | 'alone' | 'long'
 
@@ -13,7 +11,7 @@ export interface Context {
   readonly program: string
   readonly pace: Pace
   /** Ends what a figure started, whatever becomes of it. */
-  readonly stack: AdoptedStack
+  readonly stack: AsyncDisposableStack
   /** Aborted when a background figure shall come to its end. */
   readonly signal: AbortSignal
   /** Says on the terminal how far it is. */

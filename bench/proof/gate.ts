@@ -6,7 +6,7 @@ import type { BackEnd } from './back-end.ts'
 import type { Context } from './figure.ts'
 import { createIssuer, type Bearer } from './issuer.ts'
 import { gatewayOf } from './procfs.ts'
-import { adopt, endProcess } from './stack.ts'
+import { adopt, endProcess } from './adopted.ts'
 
 /** The folder of a gateway under proof, and how to start it. */
 export interface Site {

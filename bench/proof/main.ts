@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { rowOf, writeDocument, type Row } from './document.ts'
 import type { Figure, Measured, Pace } from './figure.ts'
 import { FIGURES } from './figures.ts'
-import { endAdopted } from './stack.ts'
+import { endAdopted } from './adopted.ts'
 
 const { values } = parseArgs({
   options: {

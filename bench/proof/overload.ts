@@ -9,7 +9,7 @@ import { createOperator } from './operator.ts'
 import { pickPort } from './ports.ts'
 import { memoryOf } from './procfs.ts'
 import type { LoadPlan, LoadResult } from './raw-load.ts'
-import { adopt, endProcess } from './stack.ts'
+import { adopt, endProcess } from './adopted.ts'
 import { percentile } from './statistics.ts'
 
 /** F3: ten times what it can do. */

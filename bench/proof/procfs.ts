@@ -22,11 +22,6 @@ export function memoryOf(pids: readonly number[]): number {
   return sum(pids, (pid) => Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0)) / 1_024
 }
 
-/** The most resident memory a process ever had, in MiB. */
-export function peakMemoryOf(pids: readonly number[]): number {
-  return sum(pids, (pid) => Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0)) / 1_024
-}
-
 /** Processor time of all threads, in milliseconds. */
 export function cpuOf(pids: readonly number[]): number {
   return sum(pids, (pid) => {
@@ -55,12 +50,6 @@ export function processesIn(folder: string): readonly { readonly pid: number; re
 /** Children of a process that ended and were not waited for. */
 export function zombiesBelow(pid: number): number {
   return treeOf(pid).filter((one) => fieldsOf(one)[0] === 'Z').length
-}
-
-/** Whether a process is there. */
-export function isAlive(pid: number): boolean {
-  const state = fieldsOf(pid)[0]
-  return state !== undefined && state !== 'Z'
 }
 
 function allProcesses(): { readonly pid: number; readonly parent: number }[] {

@@ -23,12 +23,3 @@ export function slopeOf(points: readonly { readonly x: number; readonly y: numbe
   const rest = points.reduce((sum, { x, y }) => sum + (y - meanY - slope * (x - meanX)) ** 2, 0)
   return { slope, margin: 1.96 * Math.sqrt(rest / (count - 2) / spread) }
 }
-
-/** Numbers from 0 to 1 that are the same for the same seed. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 0x1_0000_0000
-  }
-}

@@ -1,9 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
-/** A stack of things to end, last first, that also knows the processes among them. */
-export type AdoptedStack = AsyncDisposableStack
-
 const alive = new Set<ChildProcess>()
 
 /** Remembers a process until it ends, so that none outlives this one. */
