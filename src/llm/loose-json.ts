@@ -1,14 +1,25 @@
 // Providers are read loosely: what is missing or of another type is nothing, never an error. Callers are read strictly, in body-reader.ts.
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { isDeeper } from '../lib/json-depth.ts'
 
-/** The JSON object in a text; undefined where there is none. */
-export function parseObject(text: string): JsonObject | undefined {
+/** Writing JSON anew takes the square of its depth in V8: no answer needs this much of it, and a shorter text cannot have enough to hurt. */
+const MAX_DEPTH = 256
+const SHORT = 2_048
+
+/** The JSON value of a text; undefined where there is none, or one that nests too deep to be an answer. */
+export function parseValue(text: string): unknown {
+  if (text.length > SHORT && isDeeper(text, MAX_DEPTH)) return undefined
   try {
-    const json: unknown = JSON.parse(text)
-    return isJsonObject(json) ? json : undefined
+    return JSON.parse(text)
   } catch {
     return undefined // each reader has its own words for what it cannot read
   }
+}
+
+/** The JSON object in a text; undefined where there is none. */
+export function parseObject(text: string): JsonObject | undefined {
+  const json = parseValue(text)
+  return isJsonObject(json) ? json : undefined
 }
 
 /** An object, empty where there is none. */

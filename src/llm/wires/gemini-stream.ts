@@ -2,6 +2,7 @@
 // pieces when it says so; (2) usage is a running total and replaces what was known; (3) the wire has no end mark: the end of the body is the
 // end, and it is a good one only when a reason to finish was seen. `finish` waits for it, since parts may still follow that reason.
 import { isJsonObject, type Json } from '../../core/json.ts'
+import { parseValue } from '../loose-json.ts'
 import type { ModelEvent, StopReason } from '../middle.ts'
 import type { DecodeContext, StreamDecoder, WireEvent } from '../wire.ts'
 import { argumentsText, callNames, readBody, toSignature, type Piece } from './gemini-answer.ts'
@@ -38,7 +39,7 @@ class GeminiDecoder {
   push({ data }: WireEvent): readonly ModelEvent[] {
     if (this.#failed || data.trim() === '' || data === '[DONE]') return []
     this.#events = []
-    this.#read(parsed(data))
+    this.#read(parseValue(data))
     return this.#events
   }
 
@@ -148,13 +149,5 @@ class GeminiDecoder {
       this.#events.push({ type: 'tool-delta', index, json: args ?? open.args.text() }, { type: 'tool-end', index, ...signature })
     else if (open.kind === 'thought') this.#events.push({ type: 'reasoning-end', index, ...signature })
     else this.#events.push({ type: 'text-end', index })
-  }
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
   }
 }
