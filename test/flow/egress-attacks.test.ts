@@ -119,7 +119,7 @@ const METADATA_IPV6 = [
 
 describe('addresses', () => {
   test.each([...INTERNAL, ...INTERNAL_IPV6.map((address) => `[${address}]`)])(
-    'K01 K02 K03: a stranger cannot name %s',
+    'K01, K02, K03 a stranger cannot name %s',
     async (host) => {
       await expect(openEgress().fetch(`https://${host}/`, STRANGER)).rejects.toMatchObject(REFUSED)
     },
@@ -135,7 +135,7 @@ describe('addresses', () => {
   })
 
   test.each([...METADATA, ...METADATA_IPV6.map((address) => `[${address}]`)])(
-    'K01 K02 K03: the operator names %s in vain until it is allowed',
+    'K01, K02, K03 the operator names %s in vain until it is allowed',
     async (host) => {
       expect(() => openEgress().dispatcher(`http://${host}/`, { literalAllowed: true, connectTimeoutMs: 1_000 })).toThrow(
         'list it in egress.allow',

@@ -132,7 +132,7 @@ describe('URLs of strangers', () => {
     ['a private address on the usual port', () => 'https://10.0.0.1/jwks'],
     ['a file', () => 'file:///etc/passwd'],
     ['credentials', (canary: Server) => `http://user:word@127.0.0.1:${canary.port}/jwks`],
-  ])('K01 K08 K15: an issuer whose metadata names %s gets no keys from there', async (_name, urlOf) => {
+  ])('K01, K08, K15 an issuer whose metadata names %s gets no keys from there', async (_name, urlOf) => {
     const canary = await startCanary()
     const issuer = await serve((_request, response) => {
       response.setHeader('content-type', 'application/json')
@@ -153,7 +153,7 @@ describe('URLs of strangers', () => {
     expect(canary.seen).toEqual([])
   })
 
-  test('K06: the header of a token names keys in vain', async () => {
+  test('A06: the header of a token names keys in vain', async () => {
     const canary = await startCanary()
     const gateway = await start({ 'catalogs/research.json': CATALOG })
     const [, claims = ''] = (await gateway.token('research')).split('.')

@@ -155,7 +155,7 @@ describe.each(DOOR_PATHS)('at %s', (path) => {
     expect(answer.headers['access-control-allow-origin']).toBeUndefined()
   })
 
-  test('B11 B25: the allowed origin is told that it is, by name and without credentials', async () => {
+  test('B11, B25 the allowed origin is told that it is, by name and without credentials', async () => {
     const answer = await once(whole({ headers: 'Origin: https://ide.example\r\n' }))
 
     expect([answer.status, answer.headers['access-control-allow-origin'], answer.headers['vary']]).toEqual([
@@ -259,7 +259,7 @@ describe.each(DOOR_PATHS)('at %s', (path) => {
     'X-Tollgate-Request-Id: 00000000-0000-7000-8000-000000000000',
     'Cookie: session=admin',
     'Proxy-Authorization: Basic YWRtaW46YWRtaW4=',
-  ])('B15 B17: %s changes nothing and names nobody', async (header) => {
+  ])('B15, B17 %s changes nothing and names nobody', async (header) => {
     const plain = await once(whole())
     const nobody = await once(whole({ credential: '', headers: `${header}\r\n` }))
 
