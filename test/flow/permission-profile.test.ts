@@ -59,6 +59,10 @@ describe('a restricted gateway', { timeout: 30_000 }, () => {
     routes: { chat: { targets: [{ provider: 'fake', model: 'fake' }] } },
     ...over,
   })
+  const toolNames = async () => {
+    const { message } = await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })
+    return ((message?.result?.['tools'] ?? []) as { name: string }[]).map(({ name }) => name) // tools/list
+  }
   const use = async (name: string, input: object) => {
     const { message } = await modernRequest(`${gateway.url}/mcp`, 'tools/call', { name, arguments: input }, { headers })
     const [block] = (message?.result?.['content'] ?? []) as { text: string }[] // tools/call
@@ -95,8 +99,7 @@ describe('a restricted gateway', { timeout: 30_000 }, () => {
     })
     gateway = await startGatewayProcess(folder.path, await flagsOf(folder.path))
     headers = { authorization: `Bearer ${await developmentToken(folder.path, { team: 'research' })}` }
-    const tools = async () => (await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })).text.includes('"read"')
-    await untilSame(tools, true)
+    await untilSame(toolNames, ['current_time', 'read'], 20_000)
   })
 
   afterAll(async () => {
@@ -127,16 +130,12 @@ describe('a restricted gateway', { timeout: 30_000 }, () => {
   })
 
   test('takes a changed catalog into use', async () => {
-    const titles = async () => {
-      const { message } = await modernRequest(`${gateway.url}/mcp`, 'tools/list', {}, { headers })
-      return ((message?.result?.['tools'] ?? []) as { name: string }[]).map(({ name }) => name) // tools/list
-    }
     writeFiles(folder.path, { 'catalogs/research.json': { ...RESEARCH, tools: RESEARCH.tools.slice(0, 1) } })
-    await untilSame(titles, ['current_time'])
+    await untilSame(toolNames, ['current_time'])
 
     writeFiles(folder.path, { 'catalogs/research.json': RESEARCH })
 
-    await untilSame(titles, ['current_time', 'read'])
+    await untilSame(toolNames, ['current_time', 'read'])
   })
 
   test('does not read a file that its configuration names only now: the change is refused, and what was in force stays', async () => {
@@ -156,7 +155,7 @@ describe('a restricted gateway', { timeout: 30_000 }, () => {
   })
 })
 
-describe('start --restricted', { timeout: 30_000 }, () => {
+describe('start --restricted', { timeout: 60_000 }, () => {
   test.runIf(process.platform === 'linux')('becomes the gateway with those flags, as the same process', async () => {
     await using folder = await temporaryFolder()
     const listeners = { data: { port: 0 }, admin: { port: 0 }, health: { port: 0 } }
@@ -261,5 +260,18 @@ describe('the printed flags', { timeout: 30_000 }, () => {
     expect(after).toContain('--allow-child-process')
     expect(after).toContain(`--allow-fs-read=${process.execPath}`)
     expect(existsSync(at('kept'))).toBe(false)
+  })
+
+  test('say for people what each is for; without a usable configuration there are none', async () => {
+    await using folder = await temporaryFolder()
+    writeFiles(folder.path, { 'tollgate.json': { mode: 'development' }, 'broken.json': { mode: 'nonsense' } })
+
+    const shown = await runCli(['permissions', '--config', join(folder.path, 'tollgate.json')])
+    const refused = await runCli(['start', '--restricted', '--config', join(folder.path, 'broken.json')])
+
+    const lines = shown.out.trimEnd().split('\n')
+    expect(lines.map((line) => line.split('  # ')[0])).toEqual(await flagsOf(folder.path))
+    expect(lines.filter((line) => !/ {2}# \w/.test(line))).toEqual([])
+    expect(refused).toMatchObject({ code: 3, out: '', err: expect.stringContaining('"tollgate validate" says why') })
   })
 })

@@ -216,3 +216,22 @@ describe.each([
     await untilGone(all, 5_000)
   })
 })
+
+test('F14: a published server works within its grants, and not where its own arguments reach further', async () => {
+  await using granted = await temporaryFolder()
+  await using other = await temporaryFolder()
+  writeFileSync(join(granted.path, 'told'), 'news')
+  writeFileSync(join(other.path, 'secret'), 'canary')
+  const program = join(root, 'node_modules/@modelcontextprotocol/server-filesystem/dist/index.js')
+  await using bench = new StdioBench()
+
+  const child = await bench.connect({
+    args: [program, granted.path, other.path],
+    sandbox: { ...NODE, write: [granted.path] },
+  })
+  const use = async (name: string, input: Parameters<typeof callTool>[2]) => textOf(await callTool(child, name, input))
+
+  expect(await use('read_text_file', { path: join(granted.path, 'told') })).toBe('news')
+  expect(await use('write_file', { path: join(granted.path, 'new'), content: 'more' })).toContain('Successfully')
+  expect(await use('read_text_file', { path: join(other.path, 'secret') })).not.toContain('canary')
+})
