@@ -8,8 +8,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
 const root = dirname(import.meta.dirname)
-// Not with --omit=dev: npm then leaves out every package that a development package needs as well.
-const ARGUMENTS = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only']
+// With the development packages, also where NODE_ENV says production: asked to omit them, npm leaves out whatever one of them needs as well.
+const ARGUMENTS = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only', '--include=dev']
 
 type Component = Readonly<{ 'bom-ref': string; properties: readonly Readonly<{ name: string; value: string }>[] }>
 type Dependency = Readonly<{ ref: string; dependsOn: readonly string[] }>
