@@ -8,6 +8,8 @@ export interface Upstreams {
   readonly mcp?: string
   /** Base URL of a mock of the Chat Completions wire, with its version path. */
   readonly model?: string
+  /** Threads that serve; by default one. */
+  readonly workers?: number
 }
 
 /** Enough for any load a bench makes; every check still runs. */
@@ -27,11 +29,12 @@ export async function writeGatewayFolder(folder: string, port: number, upstreams
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const key = { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256', use: 'sig' }
   const issuer = { issuer: 'https://bench.test', audience: ['bench'], jwks: { keys: [key] } }
-  const { mcp, model } = upstreams
+  const { mcp, model, workers = 1 } = upstreams
   write(folder, 'tollgate.json', {
     data: { port },
     admin: { port: 0 },
     health: { port: 0 },
+    workers,
     identity: { issuers: [issuer] },
     bounds: BOUNDS,
     ...(model === undefined ? {} : { providers: { mock: { type: 'openai_compatible', baseUrl: model, connections: 10_000 } } }),

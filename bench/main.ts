@@ -2,7 +2,7 @@
 // round gives every program one slice of load, in turning order, so that noise of the machine hits all alike; (3) ratios are taken inside a
 // round and the median of the rounds is printed. Absolute figures are this machine's alone; compare ratios.
 // `node bench/main.ts` measures everything, `node bench/main.ts mcp` or `... models` one half, `... outage` a full disk,
-// `... ledger` the ledger alone.
+// `... ledger` the ledger alone, `... workers` what a second core brings.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,9 +12,12 @@ import { measureLedger } from './ledger.ts'
 import { load, type Scenario } from './load.ts'
 import { modelLoad, type ModelScenario } from './model-load.ts'
 import { measureOutage } from './outage.ts'
+import { measureWorkers } from './workers.ts'
 import { freePort, startGateway, startNginx, startNode, type Program } from './programs.ts'
 
 const CONNECTIONS = 16
+/** Connections fall on workers by chance: with few of them one worker has most of the work. */
+const WORKER_CONNECTIONS = 256
 const IDLE_STREAMS = 1_000
 const OUTAGE_SECONDS = 600
 const LEDGER_ENTRIES = 50_000
@@ -48,6 +51,7 @@ else process.stdout.write('CPU times are read from /proc: this bench needs Linux
 async function run(half: string | undefined): Promise<void> {
   if (half === 'outage') return await inFolder((folder) => measureOutage(folder, Number(process.argv[3] ?? OUTAGE_SECONDS)))
   if (half === 'ledger') return await measureLedger(Number(process.argv[3] ?? LEDGER_ENTRIES))
+  if (half === 'workers') return await inFolder((folder) => measureWorkers(folder, WORKER_CONNECTIONS))
   if (half !== 'models') await inFolder(measureMcp)
   if (half !== 'mcp') await inFolder(measureModels)
 }

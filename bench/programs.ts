@@ -8,6 +8,7 @@ import { writeGatewayFolder, type Upstreams } from './gateway-folder.ts'
 /** A program under measurement. */
 export interface Program extends AsyncDisposable {
   readonly name: string
+  readonly pid: number
   readonly origin: string
   readonly headers: Readonly<Record<string, string>>
   /** Whether it speaks dialects that the mock behind it does not. */
@@ -75,6 +76,7 @@ async function start(name: string, port: number, [command = '', ...args]: readon
   }
   return {
     name,
+    pid: child.pid ?? 0,
     origin: `http://127.0.0.1:${port}`,
     headers: {},
     translates: false,

@@ -21,6 +21,7 @@ import { allocateCounters, type Counters } from './metering/counters.ts'
 import { createLimiter, type SharedLimiter } from './metering/limits.ts'
 import { createLedger } from './metering/ledger.ts'
 import { createTokenCounter } from './metering/token-count.ts'
+import { createGossip, type PortGossip } from './workers/gossip.ts'
 import { createMesh, type Mesh } from './workers/mesh.ts'
 import { createOwnedSealer, createOwners } from './workers/owners.ts'
 import type { WorkerThreads } from './workers/threads.ts'
@@ -43,7 +44,7 @@ interface MainPlane {
   readonly parts: Parts
   readonly workers: number
   readonly counters: Counters
-  readonly limiter: SharedLimiter
+  readonly gossip: PortGossip
   /** The other workers, once they are started. */
   readonly others: { threads?: WorkerThreads }
 }
@@ -62,7 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 }
 
 async function serve(plane: MainPlane): Promise<RunningGateway> {
-  const { parts, workers, counters, limiter, others } = plane
+  const { parts, workers, counters, gossip, others } = plane
   const { options, config, files, servers, callers, facet, observing, life, sealer } = parts
   followChanges(parts)
   servers.apply(options.files.servers)
@@ -80,12 +81,13 @@ async function serve(plane: MainPlane): Promise<RunningGateway> {
     changed: () => others.threads?.tell({ type: 'reload-tls' }),
   })
   life.ready = true
-  const started = workers === 1 ? undefined : await openWorkers({ workers, parts, counters, limiter, mesh, doors })
+  const started = workers === 1 ? undefined : await openWorkers({ workers, parts, counters, mesh, gossip, doors })
   if (started !== undefined) others.threads = started.threads
   let stopping: Promise<void> | undefined
   const stopAll = async (): Promise<void> => {
     await stop(parts, doors, started)
     mesh.close()
+    gossip.close()
     await certificates?.close()
   }
   return { doors, callers, files, observing, stop: () => (stopping ??= stopAll()) }
@@ -115,6 +117,7 @@ async function openMainPlane(options: GatewayOptions, config: Gateway): Promise<
   const workers = workerCount(config.workers)
   const counters = allocateCounters(workers)
   const limiter = createLimiter({ now: createSharedClock(), memory: counters.limiter, worker: 0 })
+  const gossip = createGossip()
   const others: MainPlane['others'] = {}
   const parts = await openPlane(options, config, {
     openMetering: (state, report) => openMetering(state, { config, counters, limiter }, report),
@@ -125,16 +128,17 @@ async function openMainPlane(options: GatewayOptions, config: Gateway): Promise<
       return (given: ConfigFiles) => withLocalModels(given, local)
     },
     openFiles,
+    gossip,
     own: (sealer) => (workers === 1 ? sealer : createOwnedSealer(sealer, 0)),
     onChange: (change) => others.threads?.tell({ type: 'announced', change }),
   })
   await prepareBudgets(parts.budgets, parts.files)
-  return { parts, workers, counters, limiter, others }
+  return { parts, workers, counters, gossip, others }
 }
 
 async function openMetering(
   directory: string,
-  { config, counters, limiter }: { readonly config: Gateway } & Pick<MainPlane, 'counters' | 'limiter'>,
+  { config, counters, limiter }: { readonly config: Gateway; readonly counters: Counters; readonly limiter: SharedLimiter },
   report: Report,
 ): Promise<Metering> {
   const { durability, spillBytes } = config.ledger

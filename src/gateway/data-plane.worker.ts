@@ -11,6 +11,7 @@ import { encodeEntry } from '../metering/journal-line.ts'
 import { createLimiter } from '../metering/limits.ts'
 import { createTokenCounter } from '../metering/token-count.ts'
 import type { FromWorker, ToWorker, WorkerBoot } from '../workers/control-messages.ts'
+import { createGossip, type PortGossip } from '../workers/gossip.ts'
 import { RemoteLedger } from '../workers/ledger-port.ts'
 import { createMesh, type Mesh } from '../workers/mesh.ts'
 import { createOwnedSealer, createOwners } from '../workers/owners.ts'
@@ -29,6 +30,7 @@ type Tell = (message: FromWorker) => void
 
 /** A plane, with the parts of it that take what the main thread says. */
 interface Plane {
+  readonly gossip: PortGossip
   readonly parts: Parts
   readonly files: ReplicaFiles
 }
@@ -60,6 +62,7 @@ async function openWorkerPlane(boot: WorkerBoot, tell: Tell): Promise<Plane> {
   const files = fromPortable(state.files)
   const options: GatewayOptions = { files, env, version, log: process.stdout }
   const remote = new RemoteUpstreams(boot.upstreams)
+  const gossip = createGossip()
   const late: { servers?: WorkerUpstreams; files?: ReplicaFiles } = {}
   const parts = await openPlane(options, configOf(boot, files.gateway?.value), {
     openMetering: (_state, report) => Promise.resolve(openMetering(boot, report, tell)),
@@ -71,10 +74,11 @@ async function openWorkerPlane(boot: WorkerBoot, tell: Tell): Promise<Plane> {
       return late.files
     },
     own: (sealer) => createOwnedSealer(sealer, worker),
+    gossip,
     onChange: () => undefined,
   })
   if (late.files === undefined) throw new Error('a plane has files')
-  return { parts, files: late.files }
+  return { parts, files: late.files, gossip }
 }
 
 /** The settings all workers share, with the port and the address that the main thread came to have. */
@@ -135,9 +139,11 @@ async function serve(boot: WorkerBoot, plane: Plane, tell: Tell): Promise<Servin
 }
 
 async function take(serving: Serving, message: ToWorker, { tell, control }: { tell: Tell; control: MessagePort }): Promise<void> {
-  const { parts, files, mesh, listener } = serving
-  if (message.type === 'peer') mesh.connect(message.worker, message.port)
-  else if (message.type === 'state') {
+  const { parts, files, mesh, gossip, listener } = serving
+  if (message.type === 'peer') {
+    mesh.connect(message.worker, message.requests)
+    gossip.connect(message.worker, message.gossip)
+  } else if (message.type === 'state') {
     await files.take(message.state)
     tell({ type: 'applied', generation: message.state.generation })
   } else if (message.type === 'announced') parts.facet.upstreamChanged(message.change)
@@ -156,12 +162,13 @@ async function answerTo({ observing, models, files }: Parts, question: Extract<T
   return question === 'metrics' ? (await observing.metrics.expose()).body : models.router.states(files.current.get())
 }
 
-async function close({ parts, mesh, listener, figures }: Serving): Promise<void> {
+async function close({ parts, mesh, gossip, listener, figures }: Serving): Promise<void> {
   clearInterval(figures)
   parts.facet.close()
   parts.llm.close()
   void listener.drain()
   listener.destroy()
   mesh.close()
+  gossip.close()
   await closePlane(parts)
 }

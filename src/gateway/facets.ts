@@ -7,13 +7,14 @@ import { govern } from '../pipeline/govern.ts'
 import { decide, eligible, visible } from '../policy/decide.ts'
 import { NAME, type Parts } from './parts.ts'
 import { openRoad } from './road.ts'
+import { createSessionPlaces } from './session-places.ts'
 
 /** Makes both facets on one road. */
 export function openFacets(
   parts: Omit<Parts, 'facet' | 'llm'>,
   sealer: Parameters<typeof createMcpFacet>[0]['sealer'],
 ): Pick<Parts, 'facet' | 'llm'> {
-  const { files, servers, observing, models, counter, config, options } = parts
+  const { files, servers, observing, models, counter, config, options, limiter, gossip } = parts
   const road = openRoad(parts)
   const common = {
     snapshot: () => files.current.get(),
@@ -31,6 +32,7 @@ export function openFacets(
       upstream: (id) => servers.get(id),
       arguments: { rewrite: rewriteArguments, refuse: assertSendable },
       sealer,
+      places: createSessionPlaces(limiter, config.bounds, gossip),
       info: { name: NAME, version: options.version },
       traceOf: traceOfMeta,
     }),
@@ -42,6 +44,7 @@ export function openFacets(
       prices: models.prices,
       countTokens: (text) => counter.count(text),
       random: Math.random,
+      gossip,
     }),
   }
 }

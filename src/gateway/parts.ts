@@ -1,13 +1,14 @@
 import type { Gateway } from '../config/gateway.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import type { Egress } from '../lib/egress.ts'
+import type { Gossip } from '../lib/gossip.ts'
 import type { Sealer } from '../lib/seal.ts'
 import type { Secrets } from '../lib/secrets.ts'
 import type { LlmFacet } from '../llm/contract.ts'
 import type { McpFacet } from '../mcp/contract.ts'
 import type { UpstreamSet } from '../mcp/upstream/set.ts'
 import type { LiveBudgets } from '../metering/budgets.ts'
-import type { Limiter } from '../metering/contract.ts'
+import type { SharedLimiter } from '../metering/limits.ts'
 import type { TokenCounter } from '../metering/token-count.ts'
 import type { JournalLedger } from '../metering/ledger.ts'
 import type { Callers } from './callers.ts'
@@ -40,7 +41,7 @@ export interface Parts {
   readonly servers: UpstreamSet
   readonly files: Files
   readonly ledger: JournalLedger
-  readonly limiter: Limiter
+  readonly limiter: SharedLimiter
   readonly budgets: LiveBudgets
   readonly facet: McpFacet
   readonly models: Models
@@ -50,6 +51,8 @@ export interface Parts {
   readonly life: Life
   /** The sealer all workers share. */
   readonly sealer: Sealer
+  /** The other workers. */
+  readonly gossip: Gossip
 }
 
 /** Facts about this process that change. */

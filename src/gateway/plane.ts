@@ -4,6 +4,7 @@ import type { Gateway } from '../config/gateway.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import type { Report } from '../core/events.ts'
 import type { BoundedFetch } from '../lib/egress.ts'
+import type { Gossip } from '../lib/gossip.ts'
 import type { Sealer } from '../lib/seal.ts'
 import { createSecrets } from '../lib/secrets.ts'
 import type { UpstreamChange } from '../mcp/upstream/contract.ts'
@@ -18,6 +19,7 @@ import { openObserving } from './observing.ts'
 import { type GatewayOptions, type Life, NAME, type Parts } from './parts.ts'
 import { readings, transportOf, urlOf } from './readings.ts'
 import type { ServersDeps } from './servers.ts'
+import { CROWDED } from './session-places.ts'
 import { openSealer, openState } from './state.ts'
 
 /** What counts: entries, calls, money, tokens. */
@@ -32,6 +34,7 @@ export interface PlaneSources {
   openFiles(initial: ConfigFiles, deps: FilesDeps): Files
   /** Makes the sealer of this worker from the one all share. */
   own(sealer: Sealer): Sealer
+  readonly gossip: Gossip
   onChange(change: UpstreamChange): void
 }
 
@@ -88,6 +91,7 @@ export async function openPlane(options: GatewayOptions, config: Gateway, source
     models,
     life,
     sealer,
+    gossip: sources.gossip,
   }
   return Object.assign(late, before, openFacets(before, sources.own(sealer)))
 }
@@ -108,7 +112,8 @@ function observe(
 }
 
 /** Lets a plane follow its files, and end what a revoked caller runs. */
-export function followChanges({ files, callers, facet, llm, models }: Parts): void {
+export function followChanges({ files, callers, facet, llm, models, gossip }: Parts): void {
+  gossip.hear(CROWDED, (key) => facet.yieldPlace(key))
   files.current.subscribe((next, previous) => {
     facet.snapshotChanged(next, previous)
     models.router.retain(next)

@@ -6,10 +6,10 @@ import type { Gateway } from '../config/gateway.ts'
 import type { ConfigFiles } from '../config/load.ts'
 import { toPortable } from '../config/portable.ts'
 import type { Inventory } from '../core/snapshot.ts'
-import type { SharedLimiter } from '../metering/limits.ts'
 import type { Counters } from '../metering/counters.ts'
 import type { WorkerBoot, WorkerState } from '../workers/control-messages.ts'
 import { allocateWritable, serveLedger, tellWritable } from '../workers/ledger-port.ts'
+import type { PortGossip } from '../workers/gossip.ts'
 import type { Mesh } from '../workers/mesh.ts'
 import { sumMetrics } from '../workers/metrics-sum.ts'
 import { serveUpstreams } from '../workers/serve-upstreams.ts'
@@ -23,8 +23,8 @@ export interface WorkersDeps {
   readonly workers: number
   readonly parts: Parts
   readonly counters: Counters
-  readonly limiter: SharedLimiter
   readonly mesh: Mesh
+  readonly gossip: PortGossip
   readonly doors: Doors
 }
 
@@ -44,15 +44,18 @@ export interface Workers {
 
 /** Starts the other workers; resolves when all of them serve. */
 export async function openWorkers(deps: WorkersDeps): Promise<Workers> {
-  const { parts, mesh, limiter, workers } = deps
-  const { files, budgets, ledger, options, observing } = parts
+  const { parts, mesh, gossip, workers } = deps
+  const { files, budgets, limiter, ledger, options, observing } = parts
   const writable = allocateWritable()
   const watch = setInterval(() => tellWritable(writable, ledger.status().writable), WRITABLE_MS).unref()
   const threads: WorkerThreads = new WorkerThreads({
     workers,
     entry: new URL('./data-plane.worker.ts', import.meta.url),
     boot: (worker) => bootOf(deps, worker, writable),
-    connect: (worker, port) => mesh.connect(worker, port),
+    connect(worker, ports) {
+      mesh.connect(worker, ports.requests)
+      gossip.connect(worker, ports.gossip)
+    },
     ended(worker) {
       limiter.forget(worker)
       budgets.forget(worker)

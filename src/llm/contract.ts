@@ -11,6 +11,7 @@ import type { FacetCall } from '../pipeline/facet.ts'
 import type { DialectName, Failure } from './middle.ts'
 import type { Operation } from './provider.ts'
 import type { ProviderSet } from './provider-set.ts'
+import type { Gossip } from '../lib/gossip.ts'
 
 /** One HTTP request on a `/v1` path, identified and read. */
 export interface LlmHttpRequest {
@@ -82,6 +83,8 @@ export interface LlmDeps {
   /** Monotonic milliseconds. */
   monotonic(): number
   random(): number
+  /** Other workers of this gateway; absent: there are none. */
+  readonly gossip?: Gossip
   readonly report: Report
 }
 

@@ -19,10 +19,10 @@ const ITEM_LENGTH = 16_777_216
 export function createLlmFacet(deps: LlmDeps): LlmFacet {
   const parts: LlmParts = {
     deps,
-    signatures: createSignatureMemory({ maxEntries: SIGNATURE_ENTRIES, maxBytes: SIGNATURE_BYTES }),
+    signatures: createSignatureMemory({ maxEntries: SIGNATURE_ENTRIES, maxBytes: SIGNATURE_BYTES }, deps.gossip),
     active: new InFlight(),
   }
-  const items = createItemMemory({ maxEntries: ITEM_ENTRIES, maxLength: ITEM_LENGTH })
+  const items = createItemMemory({ maxEntries: ITEM_ENTRIES, maxLength: ITEM_LENGTH }, deps.gossip)
   const idle: (() => void)[] = []
   return {
     async handle(request, responder) {

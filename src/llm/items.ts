@@ -1,8 +1,9 @@
 // Clients of Responses take it that answers are kept: on the next request they name an earlier item by its id (`item_reference`) instead of
 // saying it again. Answers that were translated are kept by nobody, so (1) the items of each are remembered under the caller and their id,
 // unless the caller said `store: false`, and (2) a reference to one of them is replaced by the item before the request goes anywhere.
-// That is a bounded cache of one process: a reference to what was pushed out stays, and is refused where no provider can know it.
+// That is a bounded cache of one process, whose workers tell each other: a reference to what was pushed out stays, and is refused where no provider can know it.
 import { LRUCache } from 'lru-cache'
+import { type Gossip, NO_GOSSIP } from '../lib/gossip.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { editBody, scanMembers } from './body.ts'
 import type { LlmHttpRequest } from './contract.ts'
@@ -16,12 +17,26 @@ export interface ItemMemory {
 }
 
 /** Makes a memory of at most so many items and characters. */
-export function createItemMemory(bounds: { readonly maxEntries: number; readonly maxLength: number }): ItemMemory {
+export function createItemMemory(
+  bounds: { readonly maxEntries: number; readonly maxLength: number },
+  gossip: Gossip = NO_GOSSIP,
+): ItemMemory {
   const items = new LRUCache<string, string>({
     max: bounds.maxEntries,
     maxSize: bounds.maxLength,
     sizeCalculation: (text, name) => text.length + name.length,
   })
+  const find = (name: string): string | undefined => {
+    if (!items.has(name)) gossip.catchUp()
+    return items.get(name)
+  }
+  gossip.hear(TOPIC, (name, text) => {
+    if (typeof text === 'string') items.set(name, text)
+  })
+  const keep = (name: string, text: string): void => {
+    items.set(name, text)
+    gossip.tell(TOPIC, name, text)
+  }
   return {
     follow(door, http) {
       if (door.dialect.name !== 'responses') return { door, http, done: () => undefined }
@@ -29,14 +44,16 @@ export function createItemMemory(bounds: { readonly maxEntries: number; readonly
       const noted: JsonObject[] = []
       return {
         door: { ...door, dialect: listening(door.dialect, noted) },
-        http: withItems(http, (id) => items.get(nameOf(key, id))),
+        http: withItems(http, (id) => find(nameOf(key, id))),
         done() {
-          for (const item of noted) if (typeof item['id'] === 'string') items.set(nameOf(key, item['id']), JSON.stringify(item))
+          for (const item of noted) if (typeof item['id'] === 'string') keep(nameOf(key, item['id']), JSON.stringify(item))
         },
       }
     },
   }
 }
+
+const TOPIC = 'item'
 
 const nameOf = (key: string, id: string) => JSON.stringify([key, id])
 

@@ -1,9 +1,10 @@
 // Signatures are opaque proofs that only the model family that made them can read. Two things happen to them here:
 // (1) in dialects with one opaque text for them they are packed, so that they name their family: `tg1.<family>.<base64url of the value>`;
 // (2) Chat clients keep the id of a tool call and lose what a model said beside it, so what an answer said before each of its calls is kept
-// under the caller and the id of the call, and put back when a later request brings the call. That is a bounded cache of one process: what
+// under the caller and the id of the call, and put back when a later request brings the call. That is a bounded cache of one process, whose workers tell each other: what
 // was pushed out, or said to another process, is not restored, and the provider then works without it.
 import { LRUCache } from 'lru-cache'
+import { type Gossip, NO_GOSSIP } from '../lib/gossip.ts'
 import type { ChatRequest, DialectName, ModelEvent, Part, ReasoningPart, Signature, ToolCallPart, Turn } from './middle.ts'
 
 const MARK = 'tg1.'
@@ -64,19 +65,33 @@ interface Memory {
 }
 
 /** Makes a memory of at most so many calls and bytes. */
-export function createSignatureMemory(bounds: { readonly maxEntries: number; readonly maxBytes: number }): SignatureMemory {
+export function createSignatureMemory(
+  bounds: { readonly maxEntries: number; readonly maxBytes: number },
+  gossip: Gossip = NO_GOSSIP,
+): SignatureMemory {
   const memories = new LRUCache<string, Memory>({ max: bounds.maxEntries, maxSize: bounds.maxBytes, sizeCalculation: bytesOf })
+  // Only this room tells on this topic.
+  gossip.hear(TOPIC, (name, memory) => memories.set(name, memory as Memory))
+  const find = (name: string): Memory | undefined => {
+    if (!memories.has(name)) gossip.catchUp()
+    return memories.get(name)
+  }
   return {
     remember(key, parts, family) {
-      for (const [id, memory] of memoriesOf(parts, family)) memories.set(nameOf(key, id), memory)
+      for (const [id, memory] of memoriesOf(parts, family)) {
+        memories.set(nameOf(key, id), memory)
+        gossip.tell(TOPIC, nameOf(key, id), memory)
+      }
     },
     restore(key, request, family) {
-      const recall = (part: ToolCallPart) => readable(memories.get(nameOf(key, part.id)), part, family)
+      const recall = (part: ToolCallPart) => readable(find(nameOf(key, part.id)), part, family)
       const turns = request.turns.map((turn) => restoreTurn(turn, recall))
       return turns.some((turn, index) => turn !== request.turns[index]) ? { ...request, turns } : request
     },
   }
 }
+
+const TOPIC = 'signature'
 
 const nameOf = (key: string, id: string) => JSON.stringify([key, id])
 

@@ -9,6 +9,7 @@ import type { Responder } from '../core/responder.ts'
 import type { CatalogItem, CatalogView, ItemKind, Snapshot } from '../core/snapshot.ts'
 import type { Sealer } from '../lib/seal.ts'
 import type { FacetCall } from '../pipeline/facet.ts'
+import type { SessionPlaces } from './sessions.ts'
 import type { Upstream, UpstreamChange } from './upstream/contract.ts'
 
 /** One HTTP request on an MCP door, after the edge has authenticated it and read its body. */
@@ -40,6 +41,8 @@ export interface McpFacet {
   upstreamChanged(change: UpstreamChange): void
   /** Ends streams, sessions, parked and running calls of every identity that is revoked, before it returns. */
   checkIdentities(isRevoked: (identity: Identity) => boolean): void
+  /** Ends an idle session of this principal, for one at another worker. */
+  yieldPlace(key: string): void
   /** Closes listens with a result and GET streams, refuses new sessions. Calls under way go on. */
   drain(): Promise<void>
   stats(): McpStats
@@ -88,6 +91,7 @@ export interface McpDeps {
   govern<Answer>(this: void, exchange: Exchange, call: FacetCall<Answer>): Promise<Answer>
   readonly arguments: ArgumentRules
   readonly sealer: Sealer
+  readonly places: SessionPlaces
   readonly bounds: Bounds
   readonly info: { readonly name: string; readonly version: string }
   now(): Date

@@ -52,6 +52,7 @@ export function createMcpFacet(deps: McpDeps): McpFacet {
       endHomeless(parts, modern, next)
     },
     upstreamChanged: (change) => parts.listeners.upstreamChanged(change),
+    yieldPlace: (key) => parts.sessions.yieldPlace(key),
     checkIdentities: endWhere,
     async drain() {
       draining = true
@@ -81,6 +82,7 @@ function createParts(deps: McpDeps, isDraining: () => boolean): McpParts {
     sessions: createSessions({
       sealer,
       bounds,
+      places: deps.places,
       report: deps.report,
       now,
       monotonic: () => deps.monotonic(),

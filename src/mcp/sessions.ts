@@ -26,15 +26,27 @@ export interface Sessions {
   /** Throws GatewayError `session_not_found` for everything that is not a session of this caller on this endpoint. */
   find(id: string, identity: Identity, catalog: string | undefined): Session
   end(session: Session): void
+  /** Ends the session of a principal that was used longest ago, when it is idle: another worker needs the place. */
+  yieldPlace(key: string): void
   /** Ends sessions that are idle for too long or past their seal. */
   sweep(): void
   all(): Iterable<Session>
   readonly size: number
 }
 
+/** Places for sessions, counted over all workers of a gateway. */
+export interface SessionPlaces {
+  /** Takes a place for a principal; says which bound is reached when there is none. */
+  take(key: string): 'principal' | 'gateway' | undefined
+  give(key: string): void
+  /** Asks other workers to end an idle session of the principal. */
+  crowded(key: string): void
+}
+
 interface SessionDeps {
   readonly sealer: Sealer
   readonly bounds: Bounds
+  readonly places: SessionPlaces
   readonly report: Report
   now(): Date
   monotonic(): number
@@ -84,7 +96,7 @@ class NodeSessions implements Sessions {
   }
 
   create(founding: SessionFounding): Session {
-    this.#makeRoom(founding.identity)
+    this.#takePlace(founding.identity)
     const sealed: Sealed = {
       n: randomBytes(16).toString('base64url'),
       p: hashOf(founding.identity.key),
@@ -115,10 +127,16 @@ class NodeSessions implements Sessions {
     const own = this.#byPrincipal.get(session.identity.key)
     own?.delete(session)
     if (own?.size === 0) this.#byPrincipal.delete(session.identity.key)
+    this.#deps.places.give(session.identity.key)
     this.#ended.add(session.name, session.expiresAt)
     this.#deps.release(session)
     const durationMs = this.#deps.monotonic() - session.startedAt
     this.#deps.report({ type: 'session-end', durationMs, protocolVersion: session.protocolVersion })
+  }
+
+  yieldPlace(key: string): void {
+    const idle = oldestIdle(this.#byPrincipal.get(key) ?? [], this.#deps.monotonic())
+    if (idle !== undefined) this.end(idle)
   }
 
   sweep(): void {
@@ -135,7 +153,7 @@ class NodeSessions implements Sessions {
       report({ type: 'session-hijack', reason: sealed.c === catalog ? 'another principal' : 'another endpoint' })
       throw notFound()
     }
-    this.#makeRoom(identity)
+    this.#takePlace(identity)
     return this.#keep(id, sealed, identity)
   }
 
@@ -173,20 +191,21 @@ class NodeSessions implements Sessions {
     return isBusy(session) || this.#deps.monotonic() - session.lastUsedAt < this.#deps.bounds.sessionIdleMs
   }
 
-  #makeRoom(identity: Identity): void {
-    const { bounds, monotonic } = this.#deps
-    const own = this.#byPrincipal.get(identity.key)
-    if ((own?.size ?? 0) >= bounds.sessionsPerPrincipal) {
-      const idle = oldestIdle(own ?? [], monotonic())
-      if (idle === undefined) {
-        const message = `too many sessions: ${bounds.sessionsPerPrincipal} are open for this principal; end one with DELETE`
-        throw new GatewayError('session_limit', message, { retryAfterSeconds: EVICTABLE_AFTER_MS / 1000 })
-      }
-      this.end(idle)
+  /** Takes a place; an idle session gives way to a new one of the same principal. */
+  #takePlace({ key }: Identity): void {
+    const { places, bounds } = this.#deps
+    let full = places.take(key)
+    if (full === 'principal') {
+      this.yieldPlace(key)
+      full = places.take(key)
     }
-    if (this.#byId.size >= bounds.sessions) {
+    if (full === 'principal') {
+      places.crowded(key)
+      const message = `too many sessions: ${bounds.sessionsPerPrincipal} are open for this principal; end one with DELETE`
+      throw new GatewayError('session_limit', message, { retryAfterSeconds: EVICTABLE_AFTER_MS / 1000 })
+    }
+    if (full === 'gateway')
       throw new GatewayError('overloaded', 'too many sessions are open on this gateway', { retryAfterSeconds: 5 })
-    }
   }
 }
 

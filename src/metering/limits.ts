@@ -64,6 +64,10 @@ export interface SharedLimiter extends Limiter {
   readonly size: number
   /** Gives back what a worker that is gone held. */
   forget(worker: number): void
+  /** Takes a place under every rule (of kind `concurrent`), or under none: then it returns the rule that has no place. */
+  take(rules: readonly LimitRule[]): LimitRule | undefined
+  /** Gives one place back under every rule. */
+  give(rules: readonly LimitRule[]): void
 }
 
 /** One worker's hand on the counters. */
@@ -126,6 +130,26 @@ class MemoryLimiter implements SharedLimiter {
     } finally {
       this.#lock.release()
     }
+  }
+
+  take(rules: readonly LimitRule[]): LimitRule | undefined {
+    const keys = rules.map((rule) => this.#keyOf(rule.key))
+    this.#lock.take()
+    try {
+      const full = rules.find((rule, index) => this.#held(keys[index]) >= rule.max)
+      if (full === undefined) for (const key of keys) this.#hold(key)
+      return full
+    } finally {
+      this.#lock.release()
+    }
+  }
+
+  give(rules: readonly LimitRule[]): void {
+    this.#release(
+      rules.map((rule) => this.#keyOf(rule.key)),
+      [],
+      { now: 0, tokens: 0, used: 0 },
+    )
   }
 
   forget(worker: number): void {
@@ -235,8 +259,8 @@ class MemoryLimiter implements SharedLimiter {
     return new TokenWindow(this.#tokens.values, this.#tokens.at(record))
   }
 
-  #held(key: TableKey): number {
-    const record = this.#concurrent.find(key)
+  #held(key: TableKey | undefined): number {
+    const record = key === undefined ? -1 : this.#concurrent.find(key)
     return record < 0 ? 0 : (this.#concurrent.values[this.#concurrent.at(record) + TOTAL] ?? 0)
   }
 

@@ -33,11 +33,17 @@ export interface WorkerBoot {
   readonly upstreams: MessagePort
 }
 
-/** A way to another worker. */
-export interface PeerMessage {
+/** The ways to another worker. */
+export interface PeerMessage extends PeerPorts {
   readonly type: 'peer'
   readonly worker: number
-  readonly port: MessagePort
+}
+
+/** One end of the ways between two workers. */
+export interface PeerPorts {
+  /** For requests of sessions that live at the other end. */
+  readonly requests: MessagePort
+  readonly gossip: MessagePort
 }
 
 /** What a worker may be asked by the admin side. */

@@ -1,9 +1,9 @@
 // The threads of a gateway besides its main thread. Each is started with what is in force, told of every change, and started again when it ends by
 // a failure; ways between all of them are laid whenever one begins. The main thread never waits for one of them to serve.
 import { once } from 'node:events'
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Report } from '../core/events.ts'
-import type { FromWorker, ToWorker, WorkerBoot, WorkerFigures, WorkerQuestion } from './control-messages.ts'
+import type { FromWorker, PeerPorts, ToWorker, WorkerBoot, WorkerFigures, WorkerQuestion } from './control-messages.ts'
 
 /** What the threads borrow. */
 export interface ThreadsDeps {
@@ -13,7 +13,7 @@ export interface ThreadsDeps {
   /** What a worker is started with, and what is posted with it. */
   boot(worker: number): WorkerBoot
   /** The main thread's end of the way to a worker. */
-  connect(worker: number, port: MessagePort): void
+  connect(worker: number, ports: PeerPorts): void
   /** A worker ended: what it held is free. */
   ended(worker: number): void
   unread(): void
@@ -146,14 +146,14 @@ export class WorkerThreads {
 
   /** Lays a way from a new worker to every other one. */
   #connect({ worker, thread }: Thread): void {
-    const own = new MessageChannel()
-    this.#deps.connect(worker, own.port1)
-    post(thread, { type: 'peer', worker: 0, port: own.port2 })
+    const [here, there] = layWays()
+    this.#deps.connect(worker, here)
+    post(thread, 0, there)
     for (const other of this.#threads.values()) {
       if (other.worker === worker) continue
-      const { port1, port2 } = new MessageChannel()
-      post(other.thread, { type: 'peer', worker, port: port1 })
-      post(thread, { type: 'peer', worker: other.worker, port: port2 })
+      const [one, two] = layWays()
+      post(other.thread, worker, one)
+      post(thread, other.worker, two)
     }
   }
 
@@ -226,8 +226,17 @@ export class WorkerThreads {
   }
 }
 
-function post(thread: Worker, message: Extract<ToWorker, { type: 'peer' }>): void {
-  thread.postMessage(message, [message.port])
+/** Both ends of the ways between two workers. */
+function layWays(): readonly [PeerPorts, PeerPorts] {
+  const [requests, gossip] = [new MessageChannel(), new MessageChannel()]
+  return [
+    { requests: requests.port1, gossip: gossip.port1 },
+    { requests: requests.port2, gossip: gossip.port2 },
+  ]
+}
+
+function post(thread: Worker, worker: number, { requests, gossip }: PeerPorts): void {
+  thread.postMessage({ type: 'peer', worker, requests, gossip } satisfies ToWorker, [requests, gossip])
 }
 
 async function closeThread(thread: Worker): Promise<void> {

@@ -4,9 +4,12 @@ import type { Identity } from '../../src/core/principal.ts'
 import type { Inventory, Snapshot } from '../../src/core/snapshot.ts'
 import { Bounds } from '../../src/config/gateway.ts'
 import { toGatewayError } from '../../src/core/errors.ts'
+import { createSessionPlaces } from '../../src/gateway/session-places.ts'
+import { NO_GOSSIP } from '../../src/lib/gossip.ts'
 import { createSealer, createSealKey } from '../../src/lib/seal.ts'
 import type { McpDeps, McpFacet } from '../../src/mcp/contract.ts'
 import { createMcpFacet } from '../../src/mcp/facet.ts'
+import { allocateLimiter, createLimiter } from '../../src/metering/limits.ts'
 import type { Caller, HeldCall, Upstream, UpstreamRequest, UpstreamStep } from '../../src/mcp/upstream/contract.ts'
 import { decide, eligible, visible } from '../../src/policy/decide.ts'
 import { identityOf, snapshotOf, type CatalogPlan, type Offer } from './mcp-catalog.ts'
@@ -129,6 +132,9 @@ export async function startGateway(plan: GatewayPlan): Promise<TestGateway> {
   const started = Date.now()
   const clock = { now: 0, monotonic: 0 }
   const gateway = { snapshot }
+  const bounds = Bounds.parse({ ...plan.bounds })
+  const memory = allocateLimiter({ workers: 1, maxWindows: 4_096, maxMoments: 1 })
+  const limiter = createLimiter({ now: () => performance.now(), memory, worker: 0 })
   const facet = createMcpFacet({
     snapshot: () => gateway.snapshot,
     upstream: (id) => upstreams[id],
@@ -136,7 +142,8 @@ export async function startGateway(plan: GatewayPlan): Promise<TestGateway> {
     govern: createRoad(entries),
     arguments: { rewrite: (_item, args) => args, refuse: () => undefined },
     sealer: createSealer([createSealKey()]),
-    bounds: Bounds.parse({ ...plan.bounds }),
+    places: createSessionPlaces(limiter, bounds, NO_GOSSIP),
+    bounds,
     info: { name: 'tollgate', version: '0.0.0' },
     now: () => new Date(started + clock.now),
     monotonic: () => performance.now() + clock.monotonic,
