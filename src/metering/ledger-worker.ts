@@ -10,6 +10,8 @@ import { LedgerIndex } from './ledger-index.ts'
 import type { FromLedgerWorker, LedgerWorkerData, ToLedgerWorker } from './ledger-messages.ts'
 
 const RETRY_MS = 1_000
+/** What is written within this time is indexed in one transaction, unless a question asks for it: a commit costs as much as a hundred entries. */
+const GATHER_MS = 250
 
 /** SQLite result codes after which the open database is as good as before: BUSY, LOCKED, FULL. */
 const HARMLESS: readonly number[] = [5, 6, 13]
@@ -22,6 +24,9 @@ class LedgerThread {
   #failing = false
   #suspect = false
   #retry: NodeJS.Timeout | undefined
+  #end: JournalPosition | undefined
+  #indexedAt = Number.NEGATIVE_INFINITY
+  #gathering: NodeJS.Timeout | undefined
 
   constructor({ directory, first, check }: LedgerWorkerData, port: MessagePort) {
     this.#directory = directory
@@ -29,11 +34,30 @@ class LedgerThread {
     this.#index = new LedgerIndex(join(directory, 'ledger.db'), { check })
     if (first !== undefined) mendPosition(directory, this.#index, first)
     removeSegments(directory, this.#index.position().segment)
-    port.on('message', (message: ToLedgerWorker) => this.#enqueue(message))
+    port.on('message', (message: ToLedgerWorker) => {
+      if (message.type === 'written') this.#gather(message.end)
+      else this.#takeNow(message)
+    })
   }
 
   #say(message: FromLedgerWorker): void {
     this.#port.postMessage(message)
+  }
+
+  #gather(end: JournalPosition): void {
+    this.#end = end
+    const waitMs = Math.max(0, this.#indexedAt + GATHER_MS - performance.now())
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined
+      if (this.#end !== undefined) this.#enqueue({ type: 'written', end: this.#end })
+    }, waitMs)
+  }
+
+  /** A question and the end say themselves how far the journal is. */
+  #takeNow(message: ToLedgerWorker): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
+    this.#enqueue(message)
   }
 
   #enqueue(message: ToLedgerWorker): void {
@@ -61,6 +85,7 @@ class LedgerThread {
         if (!step.done) await setImmediate()
       }
       this.#failing = false
+      this.#indexedAt = performance.now()
       return true
     } catch (error) {
       if (!this.#failing) this.#say({ type: 'trouble', message: wordsOf(error) })
