@@ -20,6 +20,8 @@ const CLOCK_MS = 1_000
 /** What a connection and a busy machine may add to the clock. */
 const SLACK_MS = 500
 const SUFFERING_CALLS = 6
+/** A series that is slower than this is cut short: every call of it waits. */
+const SERIES_MS = 20_000
 /** What counts as nothing added on a machine that other work shares. */
 const ABOUT_ZERO_MS = 25
 
@@ -67,7 +69,9 @@ async function measure(context: Context): Promise<Measured> {
 
 async function series(caller: Caller, model: string, calls: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  for (let call = 0; call < calls; call += 1) outcomes.push(await caller.chat('hello', { model, stream: call % 2 === 1 }))
+  const end = performance.now() + SERIES_MS
+  for (let call = 0; call < calls && performance.now() < end; call += 1)
+    outcomes.push(await caller.chat('hello', { model, stream: call % 2 === 1 }))
   return outcomes
 }
 

@@ -42,15 +42,15 @@ async function measure(context: Context): Promise<Measured> {
   const parts = { requests: worst('requests'), 'model stream': worst('modelStream'), 'listening stream': worst('listening') }
   return {
     measured: `slowest of ${all.length}: ${Object.entries(parts)
-      .map(([name, ms]) => `${name} ${Number.isFinite(ms) ? `${ms.toFixed(0)} ms` : 'never'}`)
+      .map(([name, ms]) => `${name} ${inWords(ms)}`)
       .join(', ')}`,
-    missed: missedOf(
-      Object.fromEntries(
-        Object.entries(parts).map(([name, ms]) => [`${name} after ${(ms / 1_000).toFixed(1)} s`, ms <= WITHIN_MS]),
-      ),
-    ),
+    missed: missedOf(Object.fromEntries(Object.entries(parts).map(([name, ms]) => [`${name} ${inWords(ms)}`, ms <= WITHIN_MS]))),
     note: 'Counted from the end of the command; three ways in turn',
   }
+}
+
+function inWords(ms: number): string {
+  return Number.isFinite(ms) ? `${ms.toFixed(0)} ms` : 'never'
 }
 
 async function revoke(context: Context, site: Site, { way, name }: { readonly way: Way; readonly name: string }): Promise<Ended> {

@@ -1,6 +1,7 @@
-import { collectGarbage, INSPECTABLE } from '../../test/kit/inspector.ts'
+import { INSPECTABLE } from '../../test/kit/inspector.ts'
 import { startBackEnd } from './back-end.ts'
 import { atPace, createCaller, holds, pause, together, type Caller, type Outcome } from './caller.ts'
+import { collect } from './collect.ts'
 import { childProgram } from './drain.ts'
 import { missedOf, paced, type Context, type Figure, type Measured } from './figure.ts'
 import { createSite, type Gate, type Site } from './gate.ts'
@@ -165,10 +166,7 @@ async function capacity(caller: Caller, tally: Tally): Promise<number> {
 
 /** The heap after everything that can go has gone. */
 async function settled(site: Site, gate: Gate): Promise<{ readonly heap: number }> {
-  const { child, readyMs, output } = gate
-  const urls = { url: site.url, adminUrl: site.adminUrl, healthUrl: site.healthUrl }
-  for (let round = 0; round < 2; round += 1)
-    await collectGarbage({ ...urls, child, readyMs, output, kill: (ending) => gate.end(ending) })
+  await collect(site, gate)
   return { heap: await (await createOperator(site)).metric('nodejs_heap_size_used_bytes') }
 }
 
