@@ -1,7 +1,7 @@
 // Group D of the catalogue on the model facet: answers, streams, credentials, memories, limits and budgets of callers never mix. The provider
 // echoes what it was told, out of order, so that an answer says whose it is.
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -24,7 +24,7 @@ interface Asked {
 async function startEcho(): Promise<{ url: string; asked: Asked[]; connections(): number }> {
   const asked: Asked[] = []
   let connections = 0
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     const text = Buffer.concat(chunks).toString()
@@ -52,7 +52,8 @@ async function startEcho(): Promise<{ url: string; asked: Asked[]; connections()
     write({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })
     write({ choices: [], usage })
     response.end('data: [DONE]\n\n')
-  }).listen(0, '127.0.0.1')
+  }
+  const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1')
   server.on('connection', () => (connections += 1))
   await once(server, 'listening')
   stack.push(() => {
