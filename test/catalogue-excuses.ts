@@ -32,7 +32,7 @@ export const EXCUSED: Readonly<Record<string, string>> = {
   N08: 'Gateways share no store to rush at; how one comes back after a kill is row H12.',
   N09: 'Gateways share no state that a restart in turn could lose; what a load balancer sees of one that ends is row I10.',
   N10: 'Gateways share no limits or budgets, so their clocks need not agree; a clock that jumps is row H16.',
-  N11: 'One process reads the files and gives all its workers the same snapshot, so versions cannot differ.',
+  N11: 'One thread reads the files and tells all workers, and each call keeps the snapshot it began with, which row I07 shows.',
   N12: 'No store on the network answers; lines of the journal that are not ours are put aside, as the ledger tests show.',
   N13: 'Breakers of one gateway are its own, and no other one learns from them.',
   N14: 'Gateways form no group that another one could join.',
