@@ -29,7 +29,7 @@ const ALLOWED: Readonly<Record<string, Readonly<Record<string, readonly string[]
   'src/lib/egress.ts': { undici: ['Pool'] },
   'src/lib/egress-proxy.ts': { undici: ['buildConnector', 'Pool'] },
   // The way in.
-  'src/edge/listener.ts': { 'node:http': ['createServer'], 'node:https': ['createServer'] },
+  'src/edge/listener.ts': { 'node:net': ['createServer'], 'node:http': ['createServer'], 'node:https': ['createServer'] },
   // The command line and the stdio bridge: programs of the caller's machine that dial the one gateway they were told, with no upstream's secret.
   'src/cli/bridge/http.ts': { 'node:http': ['Agent', 'request'], 'node:https': ['Agent', 'request'] },
   // A base class: it answers inside the process.
