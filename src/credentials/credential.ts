@@ -7,8 +7,8 @@ export interface UpstreamCredential {
   readonly fingerprint: string
   /** The only origin these headers may be sent to. */
   readonly origin: string
-  /** The headers to add to a call. Rejects with `upstream_auth` when they cannot be had. */
-  headers(signal?: AbortSignal): Promise<Readonly<Record<string, string>>>
+  /** The headers to add to a call; a promise only where they have to be fetched. Fails with `upstream_auth` when they cannot be had. */
+  headers(signal?: AbortSignal): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   /** To be told when the upstream answered 401, so that what was remembered is fetched anew for the next call. */
   rejected(): void
 }

@@ -9,10 +9,16 @@ type Static = Exclude<Credential, { type: 'client_credentials' }>
 export function staticHeaders(
   config: Static,
   deps: CredentialDeps,
-): { headers(): Promise<Record<string, string>>; rejected(): void } {
+): { headers(): Readonly<Record<string, string>>; rejected(): void } {
   const secret = createSecretValue(referenceOf(config), deps.secrets, deps.now)
+  let made: { readonly value: string; readonly headers: Readonly<Record<string, string>> } | undefined
   return {
-    headers: async () => checkHeaders(toHeaders(config, secret.read())),
+    headers() {
+      const value = secret.read()
+      // The same object while the secret is the same, so that it is known again.
+      if (made?.value !== value) made = { value, headers: checkHeaders(toHeaders(config, value)) }
+      return made.headers
+    },
     rejected: () => secret.forget(),
   }
 }

@@ -7,7 +7,10 @@ export function rememberedCredential(credential: UpstreamCredential, sent: SentS
   return {
     fingerprint: credential.fingerprint,
     origin: credential.origin,
-    headers: async (signal) => sent.remember(await credential.headers(signal)),
+    headers(signal) {
+      const headers = credential.headers(signal)
+      return headers instanceof Promise ? headers.then((fetched) => sent.remember(fetched)) : sent.remember(headers)
+    },
     rejected: () => credential.rejected(),
   }
 }
@@ -18,7 +21,7 @@ export function discreetUpstream(upstream: Upstream, sent: SentSecrets): Upstrea
     id: upstream.id,
     status: () => upstream.status(),
     inventory: () => upstream.inventory(),
-    call: async (request: UpstreamRequest, caller: Caller) => struck(await upstream.call(request, caller), sent),
+    call: (request: UpstreamRequest, caller: Caller) => upstream.call(request, caller).then((step) => struck(step, sent)),
     watch: (uri, caller, updated) => upstream.watch(uri, caller, updated),
     inform: (method, params, key) => upstream.inform(method, params, key),
     refresh: () => upstream.refresh(),

@@ -5,7 +5,7 @@ import { asNotExecuted, HttpExchange, type ExchangeListener, type ExchangeOption
 
 /** One HTTP request to the endpoint. Header names and values in turn. */
 export type EndpointRequest = Pick<ExchangeOptions, 'method' | 'headers' | 'maxBodyBytes' | 'maxEventBytes'> & {
-  readonly body?: string
+  readonly body?: string | undefined
 }
 
 /** A request under way. */
@@ -35,11 +35,12 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   const { server, dispatcher } = options
   const url = new URL(options.url)
   const fixed = ['accept-encoding', 'identity', ...Object.entries(options.headers).flat()]
+  const path = url.pathname + url.search
   const closing = new AbortController()
   return {
     server,
-    open(request, listener) {
-      const base = { ...request, server, dispatcher, path: url.pathname + url.search }
+    open({ method, headers, body, maxBodyBytes, maxEventBytes }, listener) {
+      const base = { server, dispatcher, method, path, headers, body, maxBodyBytes, maxEventBytes }
       return new SignedRequest(base, fixed, { credential: options.credential, signal: closing.signal, listener })
     },
     async close() {
@@ -49,6 +50,10 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
   }
 }
 
+type SignatureHeaders = Readonly<Record<string, string>>
+
+const NO_HEADERS: SignatureHeaders = Object.freeze({})
+
 interface Signing {
   readonly credential: UpstreamCredential | undefined
   readonly signal: AbortSignal
@@ -56,19 +61,22 @@ interface Signing {
 }
 
 /** A request with its credential; a 401 renews the credential and sends it once more, since it was not executed. */
-class SignedRequest implements OpenRequest {
+class SignedRequest implements OpenRequest, ExchangeListener {
   readonly #options: ExchangeOptions
   readonly #fixed: readonly string[]
   readonly #signing: Signing
   #exchange: HttpExchange | undefined
   #aborted = false
+  /** What it was sent with first, while a 401 may still renew it. */
+  #first: SignatureHeaders | undefined
+  #refused: HttpAnswer | undefined
 
   constructor(options: ExchangeOptions, fixed: readonly string[], signing: Signing) {
     this.#options = options
     this.#fixed = fixed
     this.#signing = signing
-    if (signing.credential) void this.#sign(signing.credential, undefined)
-    else this.#send([], signing.listener)
+    if (signing.credential) this.#sign(signing.credential)
+    else this.#send(NO_HEADERS)
   }
 
   abort(): void {
@@ -76,44 +84,73 @@ class SignedRequest implements OpenRequest {
     this.#exchange?.abort()
   }
 
-  /** `refused`: the 401 that the headers used before got. */
-  async #sign(
-    credential: UpstreamCredential,
-    refused: { readonly answer: HttpAnswer; readonly headers: string } | undefined,
-  ): Promise<void> {
-    const { signal, listener } = this.#signing
+  alive(): void {
+    this.#signing.listener.alive()
+  }
+
+  streaming(received: HttpAnswer['headers']): void {
+    this.#signing.listener.streaming?.(received)
+  }
+
+  event(data: string): void {
+    this.#signing.listener.event(data)
+  }
+
+  eventId(id: string): void {
+    this.#signing.listener.eventId?.(id)
+  }
+
+  retry(milliseconds: number): void {
+    this.#signing.listener.retry?.(milliseconds)
+  }
+
+  answer(answer: HttpAnswer): void {
+    const { credential, listener } = this.#signing
+    if (answer.status !== 401 || credential === undefined || this.#refused !== undefined) return listener.answer(answer)
+    this.#refused = answer
+    credential.rejected()
+    this.#sign(credential)
+  }
+
+  ended(): void {
+    this.#signing.listener.ended()
+  }
+
+  failed(error: GatewayError): void {
+    this.#signing.listener.failed(error)
+  }
+
+  #sign(credential: UpstreamCredential): void {
     try {
-      const headers = await credential.headers(signal)
-      if (this.#aborted) return
-      // the same headers would be refused again
-      if (refused?.headers === JSON.stringify(headers)) return listener.answer(refused.answer)
-      this.#send(Object.entries(headers).flat(), refused ? listener : this.#renewing(credential, JSON.stringify(headers)))
+      const headers = credential.headers(this.#signing.signal)
+      if (!(headers instanceof Promise)) return this.#signed(headers)
+      headers.then(
+        (fetched) => this.#signed(fetched),
+        (error: unknown) => this.#unsigned(error),
+      )
     } catch (error) {
-      if (!this.#aborted) listener.failed(asNotExecuted(this.#toAuthError(error)))
+      this.#unsigned(error)
     }
   }
 
-  #renewing(credential: UpstreamCredential, headers: string): ExchangeListener {
-    const { listener } = this.#signing
-    return {
-      alive: () => listener.alive(),
-      streaming: (received) => listener.streaming?.(received),
-      event: (data) => listener.event(data),
-      eventId: (id) => listener.eventId?.(id),
-      retry: (milliseconds) => listener.retry?.(milliseconds),
-      answer: (answer) => {
-        if (answer.status !== 401) return listener.answer(answer)
-        credential.rejected()
-        void this.#sign(credential, { answer, headers })
-      },
-      ended: () => listener.ended(),
-      failed: (error) => listener.failed(error),
-    }
+  #signed(headers: SignatureHeaders): void {
+    if (this.#aborted) return
+    // the same headers would be refused again
+    if (this.#refused !== undefined && JSON.stringify(this.#first) === JSON.stringify(headers))
+      return this.#signing.listener.answer(this.#refused)
+    this.#first = headers
+    this.#send(headers)
   }
 
-  #send(credential: readonly string[], listener: ExchangeListener): void {
-    const headers = [...this.#options.headers, ...this.#fixed, ...credential]
-    this.#exchange = new HttpExchange({ ...this.#options, headers }, listener)
+  #unsigned(error: unknown): void {
+    if (!this.#aborted) this.#signing.listener.failed(asNotExecuted(this.#toAuthError(error)))
+  }
+
+  #send(credential: SignatureHeaders): void {
+    const { server, dispatcher, method, path, body, maxBodyBytes, maxEventBytes } = this.#options
+    const headers = [...this.#options.headers, ...this.#fixed]
+    for (const name in credential) headers.push(name, credential[name] ?? '')
+    this.#exchange = new HttpExchange({ server, dispatcher, method, path, headers, body, maxBodyBytes, maxEventBytes }, this)
   }
 
   #toAuthError(cause: unknown): GatewayError {

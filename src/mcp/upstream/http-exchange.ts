@@ -37,12 +37,13 @@ export interface ExchangeOptions {
   readonly path: string
   /** Names and values in turn. */
   readonly headers: string[]
-  readonly body?: string
+  readonly body?: string | undefined
   readonly maxBodyBytes: number
   readonly maxEventBytes: number
 }
 
 const MAX_ERROR_BYTES = 65_536
+const EMPTY = Buffer.alloc(0)
 const notExecuted = new WeakSet<Error>()
 
 /** Marks an error of a request that certainly did nothing at the upstream. */
@@ -63,7 +64,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #parser: SseParser | undefined
   #head: { status: number; headers: Headers; mediaType: string; limit: number } | undefined
-  readonly #chunks: Buffer[] = []
+  #first: Buffer | undefined
+  /** With the first one, where there are more. */
+  #chunks: Buffer[] | undefined
   #bytes = 0
   #done = false
 
@@ -111,7 +114,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.length
     const limit = this.#head?.limit ?? 0
     if (this.#bytes > limit) return this.#tooLarge(limit)
-    this.#chunks.push(chunk)
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#chunks ??= [this.#first]).push(chunk)
   }
 
   onResponseEnd(): void {
@@ -119,7 +123,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#done = true
     if (this.#parser) return this.#listener.ended()
     const { status, headers, mediaType } = this.#head
-    const body = this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks, this.#bytes)
+    const body = this.#chunks === undefined ? (this.#first ?? EMPTY) : Buffer.concat(this.#chunks, this.#bytes)
     this.#listener.answer({ status, headers, mediaType, body })
   }
 

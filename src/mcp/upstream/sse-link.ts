@@ -7,7 +7,7 @@ import type { MessageLink } from './rpc-peer.ts'
 
 /** How requests to the server are signed; made by the credentials room. */
 export interface SseCredential {
-  headers(signal: AbortSignal): Promise<Readonly<Record<string, string>>>
+  headers(signal: AbortSignal): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
   /** The server answered 401: what is cached is no good. */
   rejected(): void
 }

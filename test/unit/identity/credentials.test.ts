@@ -55,7 +55,7 @@ describe('static credentials', () => {
   test.each(['a\r\nX-Other: b', 'tab\there', 'caf\u00e9'])('a secret like %j never becomes a header', async (secret) => {
     await using set = setUp({ secrets: createSecrets({ SECRET: secret }, '.') })
 
-    const failure = createCredential({ type: 'bearer', token: 'env:SECRET' }, set.deps).headers()
+    const failure = Promise.try(() => createCredential({ type: 'bearer', token: 'env:SECRET' }, set.deps).headers())
 
     await expect(failure).rejects.toMatchObject({
       code: 'upstream_auth',
@@ -66,7 +66,7 @@ describe('static credentials', () => {
   test('a missing secret is an upstream_auth error that names nothing', async () => {
     await using set = setUp()
 
-    const failure = createCredential({ type: 'bearer', token: 'env:OTHER' }, set.deps).headers()
+    const failure = Promise.try(() => createCredential({ type: 'bearer', token: 'env:OTHER' }, set.deps).headers())
 
     await expect(failure).rejects.toMatchObject({
       code: 'upstream_auth',
@@ -190,7 +190,7 @@ describe('client credentials', () => {
       const failures = []
       for (const step of [0, 999, 1]) {
         set.clock.now += step
-        failures.push(await credential.headers().catch((error: unknown) => error))
+        failures.push(await Promise.resolve(credential.headers()).catch((error: unknown) => error))
       }
 
       for (const failure of failures) {
