@@ -55,9 +55,9 @@ describe('static credentials', () => {
   test.each(['a\r\nX-Other: b', 'tab\there', 'caf\u00e9'])('a secret like %j never becomes a header', async (secret) => {
     await using set = setUp({ secrets: createSecrets({ SECRET: secret }, '.') })
 
-    const failure = Promise.try(() => createCredential({ type: 'bearer', token: 'env:SECRET' }, set.deps).headers())
+    const headers = async () => await createCredential({ type: 'bearer', token: 'env:SECRET' }, set.deps).headers()
 
-    await expect(failure).rejects.toMatchObject({
+    await expect(headers()).rejects.toMatchObject({
       code: 'upstream_auth',
       message: 'the credential for this server is not usable',
     })
@@ -66,9 +66,9 @@ describe('static credentials', () => {
   test('a missing secret is an upstream_auth error that names nothing', async () => {
     await using set = setUp()
 
-    const failure = Promise.try(() => createCredential({ type: 'bearer', token: 'env:OTHER' }, set.deps).headers())
+    const headers = async () => await createCredential({ type: 'bearer', token: 'env:OTHER' }, set.deps).headers()
 
-    await expect(failure).rejects.toMatchObject({
+    await expect(headers()).rejects.toMatchObject({
       code: 'upstream_auth',
       message: 'the credential for this server is not available',
     })
@@ -136,7 +136,7 @@ describe('client credentials', () => {
     await using set = setUp()
     const credential = createCredential(configFor(endpoint.url), set.deps)
 
-    const first = await Promise.all(Array.from({ length: 50 }, () => credential.headers()))
+    const first = await Promise.all(Array.from({ length: 50 }, async () => await credential.headers()))
     set.clock.now += (3600 - 31) * 1000
     const beside = await credential.headers()
     await expect.poll(() => credential.headers()).toEqual({ authorization: 'Bearer token-2' })
