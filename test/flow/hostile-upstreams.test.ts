@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startArena, type Arena } from '../kit/arena.ts'
 import { honest, hostileTool, said, startHostileMcp, type HostileMcp, type Script } from '../kit/hostile-mcp.ts'
-import { peakBytes } from '../kit/process-figures.ts'
+import { watchPeak } from '../kit/process-figures.ts'
 
 const MEGABYTE = 1_048_576
 const CANARY = 'upstream-canary-51c7'
@@ -171,7 +171,7 @@ describe('E a server over HTTP that answers calls wrongly', () => {
     const stream = 'content-type: text/event-stream\r\nconnection: close'
     const tiny = ': x\n\n'.repeat(10_000)
     const notice = `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}\n\n`.repeat(1_000)
-    const peak = peakBytes(arena.gateway.child.pid ?? 0)
+    using peak = watchPeak(arena.gateway.child.pid ?? 0)
 
     const { told, broken } = await outcomes({
       'a result of 100 MB': flood(json, block),
@@ -179,7 +179,7 @@ describe('E a server over HTTP that answers calls wrongly', () => {
       'a line of 100 MB of blanks': flood(stream, Buffer.alloc(65_536, ' ')),
       'messages without end': flood(stream, notice),
     })
-    const { grown } = peak.stop()
+    const grown = peak.grown()
     const { told: comments } = await outcomes({ 'comments without end': flood(stream, tiny) })
 
     const large = 'upstream_too_large'

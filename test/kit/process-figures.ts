@@ -59,15 +59,17 @@ function familyOf(pid: number): Stat[] {
   return family
 }
 
-/** Looks at the resident memory of a process every few milliseconds until `stop`, which answers how far it rose above its beginning. */
-export function peakBytes(pid: number): { stop(): { readonly grown: number } } {
-  const first = readFigures(pid).residentBytes
+/** Looks at the resident memory of a process every few milliseconds until it is disposed; `grown` is how far it rose above its beginning. */
+export function watchPeak(pid: number): Disposable & { grown(): number } {
+  const first = readResident(pid)
   let peak = first
-  const timer = setInterval(() => (peak = Math.max(peak, readResident(pid))), 10)
-  return {
-    stop() {
+  const timer = setInterval(() => {
+    try {
+      peak = Math.max(peak, readResident(pid))
+    } catch {
+      // The process is gone: what it had is known.
       clearInterval(timer)
-      return { grown: Math.max(peak, readResident(pid)) - first }
-    },
-  }
+    }
+  }, 10)
+  return { grown: () => peak - first, [Symbol.dispose]: () => clearInterval(timer) }
 }
