@@ -26,7 +26,10 @@ const MAX_POOL = 5_000
 const TURN_INPUTS = 64
 
 /** Attacks a target until the time is over. */
-export async function runCampaign(target: Target, { seed, milliseconds }: CampaignOptions): Promise<Campaign> {
+export async function runCampaign(
+  target: Target,
+  { seed, milliseconds, maxCrashes = MAX_CRASHES }: CampaignOptions,
+): Promise<Campaign> {
   const random = createRandom(seed)
   const until = performance.now() + milliseconds
   const seeds = [...target.seeds(), ...readCorpus(target.name).map(({ input }) => input)]
@@ -48,7 +51,7 @@ export async function runCampaign(target: Target, { seed, milliseconds }: Campai
     for (const [index, outcome] of outcomes.entries()) await take(batch[index] ?? Buffer.alloc(0), outcome)
   }
   for (const input of seeds) await feed([input])
-  while (performance.now() < until && crashes.size < MAX_CRASHES) {
+  while (performance.now() < until && crashes.size < maxCrashes) {
     await feed(Array.from({ length: target.parallel ?? 1 }, () => mutate(pool, target, random)))
     // lets what an input started come to light (an unhandled rejection ends the run) and timers run
     if (inputs % TURN_INPUTS === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -60,6 +63,8 @@ export async function runCampaign(target: Target, { seed, milliseconds }: Campai
 export interface CampaignOptions {
   readonly seed: number
   readonly milliseconds: number
+  /** It ends early with so many. */
+  readonly maxCrashes?: number
 }
 
 function remember(behaviours: Map<string, Buffer>, signature: string, input: Buffer): boolean {

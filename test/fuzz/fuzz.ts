@@ -12,7 +12,7 @@ import { SOCKETS } from './targets/sockets.ts'
 
 const ROUND_SECONDS = 60
 const KEPT_BYTES = 2_048
-const KEPT_FILES = 48
+const KEPT_FILES = 16
 
 interface Options {
   readonly seed: number
@@ -54,10 +54,16 @@ function report(name: string, { inputs, behaviours, crashes }: Campaign, seconds
   }
 }
 
+/** Fills the corpus up with inputs of all sizes. */
 function keep(name: string, { behaviours }: Campaign): void {
-  const room = KEPT_FILES - readCorpus(name).length
-  const small = [...behaviours.values()].filter(({ length }) => length > 0 && length <= KEPT_BYTES)
-  for (const input of small.toSorted((a, b) => a.length - b.length).slice(0, Math.max(0, room))) writeCorpus(name, 'seed', input)
+  const room = Math.max(0, KEPT_FILES - readCorpus(name).length)
+  const small = [...behaviours.values()]
+    .filter(({ length }) => length > 0 && length <= KEPT_BYTES)
+    .toSorted((a, b) => a.length - b.length)
+  for (let count = 0; count < Math.min(room, small.length); count++) {
+    const input = small[Math.floor((count * small.length) / room)]
+    if (input !== undefined) writeCorpus(name, 'seed', input)
+  }
 }
 
 /** Runs one round over the targets and returns the names of those that broke. */
