@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import type { Json } from '../../src/core/json.ts'
 import { partsOf, type Desk, type Wire } from './hostile-step.ts'
 import { writeThrough } from './write-through.ts'
+
+const CHILD = fileURLToPath(new URL('./hostile-child.ts', import.meta.url))
 
 /** Standard input and output: the child is a pipe to this process, where the script runs. */
 export async function startHostileStdio(desk: Desk): Promise<Wire> {
@@ -25,7 +27,7 @@ export async function startHostileStdio(desk: Desk): Promise<Wire> {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // node:net: what a TCP server has
   return {
-    file: { type: 'stdio', command: 'node', args: [join(import.meta.dirname, 'hostile-child.ts'), String(port)] },
+    file: { type: 'stdio', command: 'node', args: [CHILD, String(port)] },
     push: async (message) => void (await Promise.all([...children].map((child) => writeLine(child, JSON.stringify(message))))),
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close')
