@@ -164,10 +164,15 @@ async function capacity(caller: Caller, tally: Tally): Promise<number> {
   return (sent * 1_000) / (performance.now() - begun)
 }
 
-/** The heap after everything that can go has gone. */
+/** The heap, and the buffers beside it, after everything that can go has gone. */
 async function settled(site: Site, gate: Gate): Promise<{ readonly heap: number }> {
   await collect(site, gate)
-  return { heap: await (await createOperator(site)).metric('nodejs_heap_size_used_bytes') }
+  const operator = await createOperator(site)
+  const [heap, outside] = [
+    await operator.metric('nodejs_heap_size_used_bytes'),
+    await operator.metric('nodejs_external_memory_bytes'),
+  ]
+  return { heap: heap + outside }
 }
 
 function sampleOf(gate: Gate, second: number): Sample {
