@@ -4,6 +4,7 @@ import type { CatalogItem, Era } from '../core/snapshot.ts'
 import { missingCapability } from './capabilities.ts'
 import type { Incoming } from './incoming.ts'
 import type { McpParts } from './parts.ts'
+import { refusedQuestion } from './refused-question.ts'
 import { staleState } from './request-state.ts'
 import type { Caller, InputRequest, Upstream, UpstreamRequest, UpstreamStep } from './upstream/contract.ts'
 import { META } from './versions.ts'
@@ -49,7 +50,7 @@ type Ask = NonNullable<Incoming['ask']>
 
 async function answersTo(step: InputStep, incoming: Incoming, ask: Ask): Promise<Readonly<Record<string, Json>>> {
   try {
-    checkCapabilities(step, incoming)
+    checkQuestions(step, incoming)
     return await ask(step.requests)
   } catch (error) {
     step.held?.cancel('the caller could not answer')
@@ -61,7 +62,7 @@ async function answersTo(step: InputStep, incoming: Incoming, ask: Ask): Promise
 function checked(step: InputStep, { incoming, item }: Journey, tooOften: boolean): InputStep {
   try {
     if (tooOften) throw new GatewayError('upstream_invalid', `server "${item.server}" keeps asking back`)
-    checkCapabilities(step, incoming)
+    checkQuestions(step, incoming)
     return step
   } catch (error) {
     step.held?.cancel('the caller could not answer')
@@ -153,7 +154,10 @@ function readResponses({ inputResponses }: JsonObject): JsonObject | undefined {
   throw new GatewayError('invalid_params', '"inputResponses" must be an object')
 }
 
-function checkCapabilities(step: InputStep, incoming: Incoming): void {
+/** Questions must be such that this client can answer them and a person may be asked them. */
+function checkQuestions(step: InputStep, incoming: Incoming): void {
+  const refused = refusedQuestion(step.requests)
+  if (refused !== undefined) throw new GatewayError('upstream_invalid', `a question of the server is not passed on: ${refused}`)
   const missing = missingCapability(step.requests, incoming.capabilities)
   if (missing === undefined) return
   const message = `the server needs a client capability that was not declared: ${Object.keys(missing).join(', ')}`
