@@ -61,7 +61,6 @@ export const SHORTENED: Readonly<Record<string, string>> = {
   I04: 'The suite measures one bad file and twelve good ones; a file is refused beyond 100,000 values instead of by a worker.',
   I11: 'A stream that outlasts the drain is cut without the error of its dialect; it is settled, and never called done.',
   I12: 'SIGHUP has no handler and ends the process at once; files are followed by themselves, so nothing needs it.',
-  J02: 'Refusals, whole ones, and errors of MCP servers are searched; an error event inside a stream of the same dialect passes as it came.',
   J03: 'NODE_DEBUG is refused; DEBUG lets the router of the admin listener print targets, where no credential is accepted.',
   J05: 'Heap endpoints are absent; the size of core files is set by whoever starts the process.',
   N07: 'Slow, cut and stalled lines are run through a proxy in this process; no packet is lost on purpose.',

@@ -12,6 +12,8 @@ export interface LiveProvider {
   readonly config: ProviderConfig
   readonly provider: Provider
   readonly signer: Signer
+  /** The same value without the credentials the provider was sent: what it says may repeat them. */
+  strike<Value>(value: Value): Value
   /** The pool for a URL of this provider; a provider with regions has several origins. */
   pool(url: string): Dispatcher
 }
@@ -75,15 +77,19 @@ class Live implements LiveProvider {
   readonly provider: Provider
   readonly signer: Signer
   readonly #deps: ProviderSetDeps
+  readonly #sent = createSentSecrets()
   readonly #pools = new Map<string, Dispatcher>()
 
   constructor(id: string, config: ProviderConfig, deps: ProviderSetDeps) {
     this.id = id
     this.config = config
-    const sent = createSentSecrets()
-    this.provider = discreet(createProvider(config), sent)
-    this.signer = remembered(deps.createSigner(config, baseUrlOf(config)), sent)
+    this.provider = createProvider(config)
+    this.signer = remembered(deps.createSigner(config, baseUrlOf(config)), this.#sent)
     this.#deps = deps
+  }
+
+  strike<Value>(value: Value): Value {
+    return this.#sent.strike(value)
   }
 
   pool(url: string): Dispatcher {
@@ -104,11 +110,6 @@ class Live implements LiveProvider {
   async destroy(): Promise<void> {
     await Promise.allSettled([...this.#pools.values()].map((pool) => pool.destroy()))
   }
-}
-
-/** The provider, with its refusals free of the credentials it was sent. */
-function discreet(provider: Provider, sent: SentSecrets): Provider {
-  return { ...provider, errorOf: (answer) => sent.strike(provider.errorOf(answer)) }
 }
 
 function remembered(signer: Signer, sent: SentSecrets): Signer {

@@ -60,11 +60,11 @@ export function entryOf(parts: EntryParts): Entry {
     error: parts.error,
     era: exchange.era,
     traceId: exchange.trace.traceId,
-    durationMs: parts.durationMs,
-    gatewayMs: gatewayMs(parts),
-    queueMs: timings.queueMs,
-    guardMs: timings.guardMs,
-    upstreamMs: attempt?.upstreamMs ?? timings.upstreamMs,
+    durationMs: toMicroseconds(parts.durationMs),
+    gatewayMs: toMicroseconds(gatewayMs(parts)),
+    queueMs: toMicroseconds(timings.queueMs),
+    guardMs: toMicroseconds(timings.guardMs),
+    upstreamMs: toMicroseconds(attempt?.upstreamMs ?? timings.upstreamMs),
     requestBytes: exchange.requestBytes,
     responseBytes: parts.bytes,
     nanoUsd: cost.nanoUsd,
@@ -75,7 +75,7 @@ export function entryOf(parts: EntryParts): Entry {
     reportedModel: attempt?.reportedModel ?? null,
     region: attempt?.region ?? null,
     stream: attempt === undefined ? null : Number(attempt.stream),
-    firstTokenMs: attempt?.firstTokenMs ?? null,
+    firstTokenMs: attempt?.firstTokenMs === undefined ? null : toMicroseconds(attempt.firstTokenMs),
     flags: flagsOf(attempt, cost),
     dropped: attempt === undefined || attempt.dropped.length === 0 ? null : attempt.dropped.join(','),
     routing: attempt?.routing ?? null,
@@ -98,6 +98,11 @@ function tokensOf(usage: AttemptFacts['usage']): Pick<Entry, TokenColumns> {
     outputAudioTokens: usage?.outputAudio ?? null,
     usageSource: usage?.source ?? null,
   }
+}
+
+/** Milliseconds, to the microsecond: more digits say nothing and cost time in every line. */
+function toMicroseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1_000) / 1_000
 }
 
 /** Ours is what is left of the whole; of an attempt before the last one nothing is. */

@@ -104,7 +104,7 @@ class Run {
       this.#upstreamMs = deps.monotonic() - turn.startedAt
       exchange.timings.upstreamMs += this.#upstreamMs
       if (end.kind !== 'failed') return this.#finish(turn, end)
-      failed = await this.#fail(turn, end.failure)
+      failed = await this.#fail(turn, turn.prepared.live.strike(end.failure))
     }
     throw this.#error(failed)
   }
