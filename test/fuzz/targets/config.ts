@@ -10,7 +10,7 @@ import { honestJson } from '../honest.ts'
 import { invariant, type Target } from '../target.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const HANG_MS = 2_000
+const HANG_MS = 5_000
 const ENVIRONMENT = { NAME: 'value', EMPTY: '', KEY: 'sk-fake-0123456789' }
 
 /** The files of an admin: one of them hostile, named in the first line, the others good. */
