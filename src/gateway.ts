@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Gateway } from './config/gateway.ts'
 import type { ConfigFiles } from './config/load.ts'
 import type { Report } from './core/events.ts'
@@ -18,8 +19,9 @@ import { adminOfAll, openWorkers, workerCount, type Workers } from './gateway/wo
 import { createSharedClock } from './lib/shared-clock.ts'
 import { createBudgets, type LiveBudgets } from './metering/budgets.ts'
 import { allocateCounters, type Counters } from './metering/counters.ts'
+import { listLanes, recoverLane } from './metering/lanes.ts'
 import { createLimiter, type SharedLimiter } from './metering/limits.ts'
-import { createLedger } from './metering/ledger.ts'
+import { createLedger, type JournalLedger } from './metering/ledger.ts'
 import { createTokenCounter } from './metering/token-count.ts'
 import { createGossip, type PortGossip } from './workers/gossip.ts'
 import { createMesh, type Mesh } from './workers/mesh.ts'
@@ -46,7 +48,7 @@ interface MainPlane {
   readonly counters: Counters
   readonly gossip: PortGossip
   /** The other workers, once they are started. */
-  readonly others: { threads?: WorkerThreads }
+  readonly others: { threads?: WorkerThreads; flush?: () => Promise<void> }
 }
 
 /** Makes every part from the files and lends it to whoever needs it; returns when the listeners are bound and the first lists are in. */
@@ -69,7 +71,7 @@ async function serve(plane: MainPlane): Promise<RunningGateway> {
   servers.apply(options.files.servers)
   await servers.settle(SETTLE_MS)
   files.publish()
-  const mesh = createMesh({ worker: 0, facet, owner: createOwners(sealer) })
+  const mesh = createMesh({ worker: 0, facet, owner: createOwners(sealer, workers) })
   const doors = await openMainDoors(plane, mesh)
   life.doors = doors
   await files.watch()
@@ -82,7 +84,7 @@ async function serve(plane: MainPlane): Promise<RunningGateway> {
   })
   life.ready = true
   const started = workers === 1 ? undefined : await openWorkers({ workers, parts, counters, mesh, gossip, doors })
-  if (started !== undefined) others.threads = started.threads
+  if (started !== undefined) Object.assign(others, { threads: started.threads, flush: started.flush })
   let stopping: Promise<void> | undefined
   const stopAll = async (): Promise<void> => {
     await stop(parts, doors, started)
@@ -120,7 +122,8 @@ async function openMainPlane(options: GatewayOptions, config: Gateway): Promise<
   const gossip = createGossip()
   const others: MainPlane['others'] = {}
   const parts = await openPlane(options, config, {
-    openMetering: (state, report) => openMetering(state, { config, counters, limiter }, report),
+    openMetering: (state, report) =>
+      openMetering(state, { config, counters, limiter, flush: async () => await others.flush?.() }, report),
     openServers,
     async openLocal(fetch) {
       if (config.mode !== 'development') return (given) => given
@@ -138,11 +141,21 @@ async function openMainPlane(options: GatewayOptions, config: Gateway): Promise<
 
 async function openMetering(
   directory: string,
-  { config, counters, limiter }: { readonly config: Gateway; readonly counters: Counters; readonly limiter: SharedLimiter },
+  {
+    config,
+    counters,
+    limiter,
+    flush,
+  }: { readonly config: Gateway; readonly counters: Counters; readonly limiter: SharedLimiter; flush(): Promise<void> },
   report: Report,
 ): Promise<Metering> {
   const { durability, spillBytes } = config.ledger
-  const ledger = await createLedger({ directory, durability, spillBytes, report, now: monotonic })
+  const own = await createLedger({ directory, durability, spillBytes, report, now: monotonic })
+  const ledger = ledgerOfAll(own, flush)
+  for (const lane of listLanes(join(directory, 'ledger'))) {
+    // What cannot be taken over now stays in its lane until the next start.
+    await recoverLane(lane, (lines) => own.recordLines(lines)).catch((error: unknown) => report({ type: 'internal-error', error }))
+  }
   const budgets = createBudgets({
     query: (query) => ledger.query(query),
     report,
@@ -151,6 +164,19 @@ async function openMetering(
     worker: 0,
   })
   return { ledger, limiter, budgets, counter: createTokenCounter() }
+}
+
+/** The ledger of the main thread; its answers hold what all workers recorded. */
+function ledgerOfAll(ledger: JournalLedger, flush: () => Promise<void>): JournalLedger {
+  return {
+    record: (entry) => ledger.record(entry),
+    recordLines: (lines) => ledger.recordLines(lines),
+    assertWritable: () => ledger.assertWritable(),
+    status: () => ledger.status(),
+    query: (query) => flush().then(() => ledger.query(query)),
+    entries: (query) => flush().then(() => ledger.entries(query)),
+    close: () => ledger.close(),
+  }
 }
 
 /** Balances are read before anything is served, and whenever a reload brings a budget that is not known yet. */

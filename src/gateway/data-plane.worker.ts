@@ -8,11 +8,12 @@ import type { Listener } from '../edge/listener.ts'
 import { createSharedClock } from '../lib/shared-clock.ts'
 import { createBudgets } from '../metering/budgets.ts'
 import { encodeEntry } from '../metering/journal-line.ts'
+import { laneFolder, openLane } from '../metering/lanes.ts'
 import { createLimiter } from '../metering/limits.ts'
 import { createTokenCounter } from '../metering/token-count.ts'
 import type { FromWorker, ToWorker, WorkerBoot } from '../workers/control-messages.ts'
 import { createGossip, type PortGossip } from '../workers/gossip.ts'
-import { RemoteLedger } from '../workers/ledger-port.ts'
+import { LaneLedger } from '../workers/ledger-port.ts'
 import { createMesh, type Mesh } from '../workers/mesh.ts'
 import { createOwnedSealer, createOwners } from '../workers/owners.ts'
 import { RemoteUpstreams } from '../workers/remote-upstreams.ts'
@@ -64,8 +65,9 @@ async function openWorkerPlane(boot: WorkerBoot, tell: Tell): Promise<Plane> {
   const remote = new RemoteUpstreams(boot.upstreams)
   const gossip = createGossip()
   const late: { servers?: WorkerUpstreams; files?: ReplicaFiles } = {}
-  const parts = await openPlane(options, configOf(boot, files.gateway?.value), {
-    openMetering: (_state, report) => Promise.resolve(openMetering(boot, report, tell)),
+  const config = configOf(boot, files.gateway?.value)
+  const parts = await openPlane(options, config, {
+    openMetering: (folder, report) => Promise.resolve(openMetering(boot, { folder, report, tell, config })),
     openServers: (deps) => (late.servers = openServers(boot, remote, deps)),
     openLocal: () => Promise.resolve((given) => given),
     openFiles(initial, deps) {
@@ -87,9 +89,30 @@ function configOf({ port, publicUrl }: WorkerBoot, config: Gateway | undefined):
   return { ...config, publicUrl, data: { ...config.data, port } }
 }
 
-function openMetering({ worker, counters, ledger, writable }: WorkerBoot, report: Report, tell: Tell): Metering {
+function openMetering(
+  { worker, counters, ledger, writable }: WorkerBoot,
+  {
+    folder,
+    report,
+    tell,
+    config,
+  }: { readonly folder: string; readonly report: Report; readonly tell: Tell; readonly config: Gateway },
+): Metering {
+  const directory = laneFolder(folder, worker)
   return {
-    ledger: new RemoteLedger({ port: ledger, writable, encode: encodeEntry }),
+    ledger: new LaneLedger({
+      directory,
+      port: ledger,
+      writable,
+      encode: encodeEntry,
+      open: (onWritten) =>
+        openLane(directory, {
+          ...config.ledger,
+          monotonic: () => performance.now(),
+          onWritten,
+          onFailure: (error) => report({ type: 'ledger-unavailable', reason: error.message }),
+        }),
+    }),
     limiter: createLimiter({ now: createSharedClock(), memory: counters.limiter, worker }),
     budgets: createBudgets({
       query: () => Promise.reject(new Error('balances are read by the main thread')),
@@ -115,7 +138,7 @@ async function serve(boot: WorkerBoot, plane: Plane, tell: Tell): Promise<Servin
   const { parts, files } = plane
   const { config, callers, observing, life, facet, llm, sealer } = parts
   followChanges(parts)
-  const mesh = createMesh({ worker: boot.worker, facet, owner: createOwners(sealer) })
+  const mesh = createMesh({ worker: boot.worker, facet, owner: createOwners(sealer, boot.workers) })
   const registry = createRegistrySide(files)
   const data = await openData({
     folder: files.files().folder,

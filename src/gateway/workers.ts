@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import type { AdminDeps } from '../admin/app.ts'
 import type { TargetReading } from '../admin/targets.ts'
@@ -7,8 +8,9 @@ import type { ConfigFiles } from '../config/load.ts'
 import { toPortable } from '../config/portable.ts'
 import type { Inventory } from '../core/snapshot.ts'
 import type { Counters } from '../metering/counters.ts'
+import { laneFolder, recoverLane } from '../metering/lanes.ts'
 import type { WorkerBoot, WorkerState } from '../workers/control-messages.ts'
-import { allocateWritable, serveLedger, tellWritable } from '../workers/ledger-port.ts'
+import { allocateWritable, type ServedLane, serveLane, tellWritable } from '../workers/ledger-port.ts'
 import type { PortGossip } from '../workers/gossip.ts'
 import type { Mesh } from '../workers/mesh.ts'
 import { sumMetrics } from '../workers/metrics-sum.ts'
@@ -39,6 +41,8 @@ export function workerCount(wanted: Gateway['workers']): number {
 /** The workers besides the main thread, kept in step with it. */
 export interface Workers {
   readonly threads: WorkerThreads
+  /** Resolves when the ledger has all that was recorded anywhere until now. */
+  flush(): Promise<void>
   close(): Promise<void>
 }
 
@@ -46,19 +50,23 @@ export interface Workers {
 export async function openWorkers(deps: WorkersDeps): Promise<Workers> {
   const { parts, mesh, gossip, workers } = deps
   const { files, budgets, limiter, ledger, options, observing } = parts
+  const state = join(options.files.folder, parts.config.state)
   const writable = allocateWritable()
   const watch = setInterval(() => tellWritable(writable, ledger.status().writable), WRITABLE_MS).unref()
+  const lanes = new Map<number, ServedLane>()
   const threads: WorkerThreads = new WorkerThreads({
     workers,
     entry: new URL('./data-plane.worker.ts', import.meta.url),
-    boot: (worker) => bootOf(deps, worker, writable),
+    boot: (worker) => bootOf(deps, worker, { writable, lanes }),
     connect(worker, ports) {
       mesh.connect(worker, ports.requests)
       gossip.connect(worker, ports.gossip)
     },
-    ended(worker) {
+    async ended(worker) {
+      lanes.delete(worker)
       limiter.forget(worker)
       budgets.forget(worker)
+      await recoverLane(laneFolder(state, worker), (lines) => ledger.recordLines(lines))
     },
     unread: () => budgets.retry(),
     log: options.log,
@@ -73,6 +81,7 @@ export async function openWorkers(deps: WorkersDeps): Promise<Workers> {
   await threads.start()
   return {
     threads,
+    flush: async () => void (await Promise.all([...lanes.values()].map((lane) => lane.flush()))),
     async close() {
       stop()
       await threads.close()
@@ -129,14 +138,15 @@ function sumFacts({ mcp, inFlight }: ReturnType<AdminDeps['facts']>, threads: Wo
   }
 }
 
-function bootOf({ parts, counters, doors }: WorkersDeps, worker: number, writable: SharedArrayBuffer): WorkerBoot {
+function bootOf({ parts, counters, doors, workers }: WorkersDeps, worker: number, { writable, lanes }: Lanes): WorkerBoot {
   const { ledger, servers, options } = parts
   const [lines, calls] = [new MessageChannel(), new MessageChannel()]
-  serveLedger(lines.port1, ledger)
+  lanes.set(worker, serveLane(lines.port1, ledger))
   serveUpstreams(calls.port1, (id) => servers.get(id))
   const state = tellingOf(parts)
   return {
     worker,
+    workers,
     state: { ...changesOf(undefined, state), files: toPortable(state.files) },
     env: options.env,
     version: options.version,
@@ -147,6 +157,11 @@ function bootOf({ parts, counters, doors }: WorkersDeps, worker: number, writabl
     ledger: lines.port2,
     upstreams: calls.port2,
   }
+}
+
+interface Lanes {
+  readonly writable: SharedArrayBuffer
+  readonly lanes: Map<number, ServedLane>
 }
 
 /** What is in force now. */

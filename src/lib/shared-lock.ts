@@ -28,7 +28,8 @@ export class SharedLock {
   }
 
   release(): void {
-    Atomics.store(this.#words, HOLDER, 0)
+    // A lock that was taken from this thread is somebody else's now.
+    Atomics.compareExchange(this.#words, HOLDER, this.#holder, 0)
   }
 
   #tryTake(from: number): boolean {

@@ -6,6 +6,7 @@ import { migrate, openSqlite, schemaVersion, sqliteDialect } from '../store/sqli
 import type { Ledger } from './contract.ts'
 import { columnOf, ENTRY_FIELDS } from './entry-fields.ts'
 import { plainCells } from './journal-line.ts'
+import { listLanes } from './lanes.ts'
 import { listSegments, readSegment, segmentPath } from './journal-reader.ts'
 import { readPosition } from './ledger-index.ts'
 import { LEDGER_STEPS } from './ledger-schema.ts'
@@ -58,15 +59,18 @@ function readTail(database: DatabaseSync, directory: string): void {
     'CREATE TEMP TABLE entry AS SELECT * FROM main.entry WHERE 0; CREATE UNIQUE INDEX temp.tail_key ON entry (at, id, attempt)',
   )
   const insert = database.prepare(INSERT_PLAIN)
-  for (const segment of listSegments(directory)) {
-    if (segment < position.segment) continue
-    const from = segment === position.segment ? position.offset : 0
-    const lines = readSegment(segmentPath(directory, segment), from).flatMap((piece) => piece.lines)
-    for (const line of lines) {
+  const insertAll = (path: string, from: number): void => {
+    for (const line of readSegment(path, from).flatMap((piece) => piece.lines)) {
       const cells = plainCells(line)
       if (cells !== undefined) insert.run(...cells)
     }
   }
+  for (const segment of listSegments(directory)) {
+    if (segment < position.segment) continue
+    const from = segment === position.segment ? position.offset : 0
+    insertAll(segmentPath(directory, segment), from)
+  }
+  for (const lane of listLanes(directory)) for (const segment of listSegments(lane)) insertAll(segmentPath(lane, segment), 0)
   database.exec(`ALTER TABLE temp.entry RENAME TO tail;
     CREATE TEMP VIEW entry AS
       SELECT * FROM main.entry

@@ -20,6 +20,8 @@ export interface WorkerState {
 /** What a worker is started with. */
 export interface WorkerBoot {
   readonly worker: number
+  /** How many there are. */
+  readonly workers: number
   readonly state: WorkerState & { readonly files: PortableFiles }
   readonly env: Readonly<Record<string, string | undefined>>
   readonly version: string

@@ -17,13 +17,16 @@ export function createOwnedSealer(sealer: Sealer, worker: number): Sealer {
   }
 }
 
-/** Finds the worker that a request of the MCP door belongs to; undefined: it is served where it arrived. */
-export function createOwners(sealer: Sealer): (request: McpRequest) => number | undefined {
+/**
+ * Finds the worker that a request of the MCP door belongs to; undefined: it is served where it arrived. A text that was sealed when there were more
+ * workers belongs to one of those there are.
+ */
+export function createOwners(sealer: Sealer, workers: number): (request: McpRequest) => number | undefined {
   const known = new LRUCache<string, number>({ max: REMEMBERED })
   const ownerOfSession = (id: string): number | undefined => {
     const remembered = known.get(id)
     if (remembered !== undefined) return remembered
-    const owner = workerOf(sealer.open(SESSION, id))
+    const owner = workerOf(sealer.open(SESSION, id), workers)
     if (owner !== undefined) known.set(id, owner)
     return owner
   }
@@ -33,13 +36,13 @@ export function createOwners(sealer: Sealer): (request: McpRequest) => number | 
     const state = body === undefined ? undefined : requestState(body)
     if (state === undefined) return undefined
     const sealed = sealer.open(STATE, state)
-    return isJsonObject(sealed) && sealed['parked'] !== undefined ? workerOf(sealed) : undefined
+    return isJsonObject(sealed) && sealed['parked'] !== undefined ? workerOf(sealed, workers) : undefined
   }
 }
 
-function workerOf(sealed: unknown): number | undefined {
+function workerOf(sealed: unknown, workers: number): number | undefined {
   const worker = isJsonObject(sealed) ? sealed['w'] : undefined
-  return typeof worker === 'number' ? worker : undefined
+  return typeof worker === 'number' ? worker % workers : undefined
 }
 
 function requestState(body: Buffer): string | undefined {

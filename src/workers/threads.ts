@@ -14,8 +14,8 @@ export interface ThreadsDeps {
   boot(worker: number): WorkerBoot
   /** The main thread's end of the way to a worker. */
   connect(worker: number, ports: PeerPorts): void
-  /** A worker ended: what it held is free. */
-  ended(worker: number): void
+  /** A worker ended: what it held is free. It is started again after this. */
+  ended(worker: number): Promise<void>
   unread(): void
   readonly log: NodeJS.WritableStream
   readonly report: Report
@@ -140,7 +140,7 @@ export class WorkerThreads {
     for (const stream of [thread.stdout, thread.stderr]) stream.on('data', (chunk: Buffer) => void this.#deps.log.write(chunk))
     thread.on('message', (message: FromWorker) => this.#hear(one, message))
     thread.on('error', (error) => this.#deps.report({ type: 'internal-error', error }))
-    thread.on('exit', () => this.#lost(one))
+    thread.on('exit', () => void this.#lost(one))
     this.#connect(one)
   }
 
@@ -170,11 +170,11 @@ export class WorkerThreads {
     this.#wake()
   }
 
-  #lost(one: Thread): void {
+  async #lost(one: Thread): Promise<void> {
     this.#threads.delete(one.worker)
     for (const answer of one.asked.values()) answer(undefined)
-    this.#deps.ended(one.worker)
     this.#wake()
+    await this.#deps.ended(one.worker).catch((error: unknown) => this.#deps.report({ type: 'internal-error', error }))
     if (this.#isClosing) return
     const now = performance.now()
     this.#failures = now - this.#failedAt > CALM_MS ? 0 : this.#failures + 1
