@@ -1,7 +1,6 @@
 // The cost rule: no input of at most 10 KiB may take more than 1 MiB of memory or 100 times its fair CPU. Fair is the median of an honest input of
-// the same size, measured in the same run and only when something looks dear, so that both have met the same compiled code. Time is that of this
-// thread, not of the clock on the wall. Noise makes things look dearer, never cheaper, so the least of some measurements counts: three, and
-// many more before an input is blamed.
+// the same size, measured in the same run and only when something looks dear, so that both have met the same compiled code. Noise makes
+// things look dearer, never cheaper, so the least of some measurements counts: three, and many more before an input is blamed for its time.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { invariant, type Price } from './target.ts'
@@ -50,9 +49,9 @@ interface Measurement {
 
 function measure(input: Buffer, price: Price): Measurement {
   const before = allocatedBytes()
-  const started = cpuMs()
+  const started = performance.now()
   quietly(input, price)
-  const elapsedMs = cpuMs() - started
+  const elapsedMs = performance.now() - started
   return { growth: allocatedBytes() - before, elapsedMs }
 }
 
@@ -60,11 +59,6 @@ function measure(input: Buffer, price: Price): Measurement {
 function collector(): () => void {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc') as () => void // what the flag puts there
-}
-
-function cpuMs(): number {
-  const { user, system } = process.threadCpuUsage()
-  return (user + system) / 1000
 }
 
 /** Allocated so far: grows by what a run allocates as long as nothing is collected in between. */
