@@ -22,6 +22,8 @@ const MOST_MIB = 1
 const MOST_CPU = 100
 const MOST_LOOP_MS = 50
 const ROUNDS = 3
+/** A request that is too dear to be sent so often is dear enough. */
+const FLOOD_MS = 8_000
 
 async function measure(context: Context): Promise<Measured> {
   const { stack, say } = context
@@ -73,13 +75,13 @@ async function cost(
 ): Promise<Cost> {
   const before = memoryOf(gate.pids())
   const [theirs, ours] = [cpuOf(gate.pids()), process.cpuUsage()]
-  await flood(site, attack, times)
+  const sent = await flood(site, attack, times)
   const { user, system } = process.cpuUsage(ours)
-  const gatewayMicros = ((cpuOf(gate.pids()) - theirs) * 1_000) / times
+  const gatewayMicros = ((cpuOf(gate.pids()) - theirs) * 1_000) / sent
   const growth = Math.max(0, memoryOf(gate.pids()) - before)
   return {
     name: attack.name,
-    ratio: gatewayMicros / ((user + system) / times),
+    ratio: gatewayMicros / ((user + system) / sent),
     micros: gatewayMicros,
     mebibytes: growth / CONNECTIONS,
   }
@@ -98,16 +100,22 @@ async function hold(site: Site, operator: Operator, attack: Attack): Promise<{ r
   return { name: attack.name, ms: median(delays) }
 }
 
-/** Sends a request so often, over some connections at a time; each waits for an answer or the end. */
-async function flood(site: Site, attack: Attack, times: number): Promise<void> {
+/** Sends a request so often, over some connections at a time, unless that takes too long; each waits for an answer or the end. Returns how often. */
+async function flood(site: Site, attack: Attack, times: number): Promise<number> {
+  const end = performance.now() + FLOOD_MS
   let left = times
   const one = async (): Promise<void> => {
-    while (left > 0) left -= await volley(site.port, attack.bytes, left)
+    while (left > 0 && performance.now() < end) {
+      const most = Math.min(left, PER_CONNECTION)
+      left -= most
+      left += most - (await volley(site.port, attack.bytes, most))
+    }
   }
   await Promise.all(Array.from({ length: Math.min(CONNECTIONS, times) }, one))
+  return times - left
 }
 
-const PER_CONNECTION = 50
+const PER_CONNECTION = 10
 const PATIENCE_MS = 20_000
 
 /** Up to so many requests on one connection, one after the other; how many were sent before it ended. */
@@ -116,7 +124,7 @@ function volley(port: number, bytes: Buffer, most: number): Promise<number> {
     let sent = 0
     const socket = connect(port, '127.0.0.1')
     const next = (): void => {
-      if (sent >= Math.min(most, PER_CONNECTION)) return end()
+      if (sent >= most) return end()
       sent += 1
       socket.write(bytes)
     }

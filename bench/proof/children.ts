@@ -51,6 +51,7 @@ async function measure(context: Context): Promise<Measured> {
       },
     },
   })
+  stack.defer(async () => void (await orphansOf(site)))
   const gate = stack.use(await site.start({ patienceMs: 90_000 }))
   await callAll(site)
   const before = descriptorsOf(gate.pids())
@@ -63,14 +64,12 @@ async function measure(context: Context): Promise<Measured> {
   const after = descriptorsOf(gate.pids())
   say(`${reloads} reloads: ${running} processes of ${TREES} trees, ${zombies} zombies, ${before} descriptors, then ${after}`)
   await gate.end('SIGTERM')
-  await holds(() => processesIn(site.folder).length === 0, WITHIN_MS)
-  let orphans = processesIn(site.folder).length
+  let orphans = await orphansOf(site)
   for (let kill = 0; kill < kills; kill += 1) {
     const victim = await site.start({ patienceMs: 90_000 })
     await callAll(site)
     await victim.end('SIGKILL')
-    await holds(() => processesIn(site.folder).length === 0, WITHIN_MS)
-    orphans += processesIn(site.folder).length
+    orphans += await orphansOf(site)
   }
   return {
     measured: `${reloads} reloads, ${crashes} starts that failed: ${running} processes of ${TREES} trees (${TREES * TREE_SIZE} configured), ${zombies} zombies, descriptors ${before} before and ${after} after; SIGTERM and ${kills} times kill -9: ${orphans} orphans after 5 s`,
@@ -83,6 +82,14 @@ async function measure(context: Context): Promise<Measured> {
     }),
     note: 'A tree is a program that ignores SIGTERM, its shell, and the program of that shell; every reload replaces one tree',
   }
+}
+
+/** How many processes are left after the time they have; those are ended here, so that none outlives the figure. */
+async function orphansOf({ folder }: Site): Promise<number> {
+  await holds(() => processesIn(folder).length === 0, WITHIN_MS)
+  const left = processesIn(folder)
+  for (const { pid } of left) process.kill(pid, 'SIGKILL')
+  return left.length
 }
 
 function program(...flags: readonly string[]): object {
