@@ -11,15 +11,16 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { askAdmin } from '../kit/admin-side.ts'
+import type { JsonObject } from '../../src/core/json.ts'
 import { startArena, type Arena } from '../kit/arena.ts'
 import { startFaultProxy, type FaultProxy, type Faults } from '../kit/fault-proxy.ts'
-import { honest, hostileTool, said, startHostileMcp, type HostileMcp, type Script, type Transport } from '../kit/hostile-mcp.ts'
+import { honest, hostileTool, said, startHostileMcp, type HostileMcp, type Script } from '../kit/hostile-mcp.ts'
 import { answer, modern, startFakeUpstream } from '../support/fake-upstream.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const timeouts = { connectMs: 300, firstByteMs: 300, idleMs: 300, totalMs: 800, listMs: 1_500 }
 const WORDS = 'whole and right'
-const tools = () => [hostileTool('act')]
+const offering = (name: string) => (): readonly JsonObject[] => [hostileTool(name)]
 
 /** Where a server listens. */
 function portOf({ file }: HostileMcp): number {
@@ -27,44 +28,64 @@ function portOf({ file }: HostileMcp): number {
   return typeof url === 'string' ? Number(new URL(url).port) : 0
 }
 
+let server: HostileMcp
+let proxy: FaultProxy
+let asks: HostileMcp
+let old: Readonly<Record<'sse' | 'stdio', HostileMcp>>
+let arena: Arena
+const stack = new AsyncDisposableStack()
+
+beforeAll(async () => {
+  server = stack.use(await startHostileMcp('http', honest({ tools: offering('act') }, { 'tools/call': right })))
+  proxy = stack.use(await startFaultProxy(portOf(server)))
+  asks = stack.use(await startHostileMcp('http', honest({ tools: offering('ask') }, { 'tools/call': asking })))
+  old = {
+    sse: stack.use(await startHostileMcp('sse', legacyCalling('sse', right))),
+    stdio: stack.use(await startHostileMcp('stdio', legacyCalling('stdio', right))),
+  }
+  const url = `${proxy.url}/mcp`
+  const patient = { timeouts, breaker: { failures: 1_000 } }
+  const bounds = { resultBytes: 262_144, eventBytes: 262_144, lineBytes: 262_144 }
+  const secured = await startSecured()
+  arena = stack.use(
+    await startArena({
+      servers: {
+        far: { type: 'http', url, ...patient },
+        fused: { type: 'http', url, timeouts, breaker: { failures: 3, minOpenMs: 300, maxOpenMs: 300 } },
+        asks: { ...asks.file, timeouts },
+        sse: { ...old.sse.file, era: 'legacy', bounds, ...patient },
+        stdio: { ...old.stdio.file, era: 'legacy', bounds, ...patient },
+        ...secured,
+      },
+    }),
+  )
+  for (const name of ['far_act', 'fused_act', 'ask', 'sse', 'stdio', 'secured']) await arena.offers(name)
+}, 40_000)
+afterAll(() => stack.disposeAsync())
+
+const right: Script = (step) => step.result(said(WORDS))
+const legacyCalling = (name: string, call: Script): Script =>
+  honest({ tools: offering(name), era: 'legacy' }, { 'tools/call': call })
+const asking: Script = (step) => {
+  const request = { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1_000_000_000 } }
+  step.result({ resultType: 'input_required', inputRequests: { again: request }, requestState: 'state' })
+}
+
 /** Why a call failed, as its caller is told; `ok` when its answer is the right one, `wrong` when it is another. */
-async function outcome(arena: Arena, name = 'act'): Promise<unknown> {
+async function outcome(name: string): Promise<unknown> {
   const { message } = await arena.call(name)
   if (message?.error !== undefined) return message.error.data?.['reason']
   return JSON.stringify(message?.result?.['content']) === JSON.stringify([{ type: 'text', text: WORDS }]) ? 'ok' : 'wrong'
 }
 
 describe('E a server behind a bad network', () => {
-  let server: HostileMcp
-  let proxy: FaultProxy
-  let arena: Arena
-
-  beforeAll(async () => {
-    server = await startHostileMcp('http', honest({ tools }, { 'tools/call': (step) => step.result(said(WORDS)) }))
-    proxy = await startFaultProxy(portOf(server))
-    const url = `${proxy.url}/mcp`
-    arena = await startArena({
-      servers: {
-        far: { type: 'http', url, timeouts, breaker: { failures: 1_000 } },
-        fused: { type: 'http', url, timeouts, breaker: { failures: 3, minOpenMs: 300, maxOpenMs: 300 } },
-      },
-    })
-    await arena.offers('far_act')
-    await arena.offers('fused_act')
-  }, 30_000)
-  afterAll(async () => {
-    await arena[Symbol.asyncDispose]()
-    await proxy[Symbol.asyncDispose]()
-    await server[Symbol.asyncDispose]()
-  })
-
   /** One call under these faults, on a connection of its own. */
   async function under(faults: Faults): Promise<{ outcome: unknown; ms: number }> {
     proxy.become(faults)
     proxy.resetAll()
     await expect.poll(proxy.open).toBe(0)
     const began = performance.now()
-    const told = await outcome(arena, 'far_act')
+    const told = await outcome('far_act')
     return { outcome: told, ms: performance.now() - began }
   }
 
@@ -109,14 +130,14 @@ describe('E a server behind a bad network', () => {
     const broken = await arena.attack(async () => {
       proxy.become({ refuse: true })
       proxy.resetAll()
-      for (let count = 0; count < 3; count += 1) told.push(await outcome(arena, 'fused_act'))
+      for (let count = 0; count < 3; count += 1) told.push(await outcome('fused_act'))
       const asked = proxy.accepted()
       const began = performance.now()
-      told.push(await outcome(arena, 'fused_act'))
+      told.push(await outcome('fused_act'))
       fastMs = performance.now() - began
       told.push(proxy.accepted() - asked)
       proxy.become({})
-      await expect.poll(() => outcome(arena, 'fused_act'), { timeout: 5_000, interval: 50 }).toBe('ok')
+      await expect.poll(() => outcome('fused_act'), { timeout: 5_000, interval: 50 }).toBe('ok')
     })
 
     expect(told).toEqual([...Array(4).fill('upstream_unavailable'), 0])
@@ -163,15 +184,8 @@ describe('E a server behind a bad network', () => {
   }, 60_000)
 })
 
-describe.each<Transport>(['sse', 'stdio'])('E a hostile server over %s', (transport) => {
+describe.each(['sse', 'stdio'] as const)('E a hostile server over %s', (transport) => {
   it('E01 E03 E05 E16 E21: what it sends wrongly hurts its own call, and the next one works', async () => {
-    const right: Script = (step) => step.result(said(WORDS))
-    const script = (call: Script): Script => honest({ tools, era: 'legacy' }, { 'tools/call': call })
-    await using server = await startHostileMcp(transport, script(right))
-    const bounds = { resultBytes: 262_144, eventBytes: 262_144, lineBytes: 262_144 }
-    const file = { ...server.file, era: 'legacy', timeouts, bounds, breaker: { failures: 1_000 } }
-    await using arena = await startArena({ servers: { old: file } })
-    await arena.offers('act')
     const frame = (text: string): string => (transport === 'sse' ? `data: ${text}\n\n` : `${text}\n`)
     const told: Record<string, unknown> = {}
     const scripts: Readonly<Record<string, Script>> = {
@@ -206,10 +220,10 @@ describe.each<Transport>(['sse', 'stdio'])('E a hostile server over %s', (transp
 
     const broken = await arena.attack(async () => {
       for (const [name, call] of Object.entries(scripts)) {
-        server.become(script(call))
-        told[name] = await outcome(arena)
-        server.become(script(right))
-        await expect.poll(() => outcome(arena), { timeout: 8_000, interval: 100 }).toBe('ok')
+        old[transport].become(legacyCalling(transport, call))
+        told[name] = await outcome(transport)
+        old[transport].become(legacyCalling(transport, right))
+        await expect.poll(() => outcome(transport), { timeout: 8_000, interval: 100 }).toBe('ok')
       }
     })
 
@@ -226,13 +240,6 @@ describe.each<Transport>(['sse', 'stdio'])('E a hostile server over %s', (transp
 })
 
 it('E13: a server whose every answer asks for another sampling is ended after ten rounds', async () => {
-  const asking: Script = (step) => {
-    const request = { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1_000_000_000 } }
-    step.result({ resultType: 'input_required', inputRequests: { again: request }, requestState: 'state' })
-  }
-  await using server = await startHostileMcp('http', honest({ tools }, { 'tools/call': asking }))
-  await using arena = await startArena({ servers: { asks: { ...server.file, timeouts } } })
-  await arena.offers('act')
   let asked = 0
   let told: unknown
 
@@ -245,7 +252,7 @@ it('E13: a server whose every answer asks for another sampling is ended after te
     const headers = { authorization: `Bearer ${arena.token}` }
     const transport = new StreamableHTTPClientTransport(new URL(`${arena.gateway.url}/mcp`), { requestInit: { headers } })
     await client.connect(transport)
-    told = await client.callTool({ name: 'act', arguments: {} }).catch(String)
+    told = await client.callTool({ name: 'ask', arguments: {} }).catch(String)
     await transport.terminateSession()
     await client.close()
   })
@@ -256,40 +263,34 @@ it('E13: a server whose every answer asks for another sampling is ended after te
 }, 30_000)
 
 it('E28: a server whose certificate is for another host, expired or of nobody is refused', async () => {
-  await using stack = new AsyncDisposableStack()
+  const broken = await arena.attack(async () => expect(await outcome('secured')).toBe('ok'))
+
+  // The admin API says the state of each.
+  const status = JSON.parse(await askAdmin(arena.admin, '/admin/v1/status')) as { servers: { id: string; state: string }[] }
+  const states = new Map(status.servers.map(({ id, state }) => [id, state]))
+  expect(['good', 'foreign', 'expired', 'own'].map((id) => states.get(id))).toEqual(['ready', 'down', 'down', 'down'])
+  expect(broken).toEqual([])
+}, 30_000)
+
+/** Server files of four listeners with certificates; the gateway that is started next trusts the authority of the first three. */
+async function startSecured(): Promise<Record<string, unknown>> {
   const folder = stack.use(await temporaryFolder())
   const authority = makeAuthority(folder.path)
-  const plain = stack.use(
-    await startFakeUpstream(
-      modern(
-        () => [{ name: 'act', inputSchema: { type: 'object' } }],
-        (request, response) => answer(response, request, said(WORDS)),
-      ),
-    ),
-  )
+  const tools = offering('secured')
+  const plain = stack.use(await startFakeUpstream(modern(tools, (request, response) => answer(response, request, said(WORDS)))))
+  process.env['NODE_EXTRA_CA_CERTS'] = authority.file
+  stack.defer(() => void delete process.env['NODE_EXTRA_CA_CERTS'])
   const certificates = {
     good: authority.issue('good', 'IP:127.0.0.1', 2),
     foreign: authority.issue('foreign', 'DNS:other.test', 2),
     expired: authority.issue('expired', 'IP:127.0.0.1', -1),
     own: authority.own,
   }
-  const servers: Record<string, unknown> = {}
-  for (const [id, certificate] of Object.entries(certificates)) {
-    const port = await startTls(stack, certificate, plain.url)
-    servers[id] = { type: 'http', url: `https://127.0.0.1:${port}/mcp`, timeouts }
-  }
-  process.env['NODE_EXTRA_CA_CERTS'] = authority.file // for the gateway that is started next
-  stack.defer(() => void delete process.env['NODE_EXTRA_CA_CERTS'])
-  const arena = stack.use(await startArena({ servers }))
-  await arena.offers('act')
-
-  const broken = await arena.attack(async () => expect(await outcome(arena)).toBe('ok'))
-
-  const status = JSON.parse(await askAdmin(arena.admin, '/admin/v1/status')) as { servers: { id: string; state: string }[] } // the admin API
-  const states = Object.fromEntries(status.servers.map(({ id, state }) => [id, state]))
-  expect(states).toEqual({ good: 'ready', foreign: 'down', expired: 'down', own: 'down', probe: 'ready' })
-  expect(broken).toEqual([])
-}, 30_000)
+  const files: Record<string, unknown> = {}
+  for (const [id, certificate] of Object.entries(certificates))
+    files[id] = { type: 'http', url: `https://127.0.0.1:${await startTls(certificate, plain.url)}/mcp`, timeouts }
+  return files
+}
 
 interface Certificate {
   readonly cert: string
@@ -341,8 +342,8 @@ function makeAuthority(folder: string): {
 }
 
 /** A listener with this certificate in front of a plain server; answers its port. */
-async function startTls(stack: AsyncDisposableStack, certificate: Certificate, plain: string): Promise<number> {
-  const server: Server = createServer(certificate, (request, response) => {
+async function startTls(certificate: Certificate, plain: string): Promise<number> {
+  const listener: Server = createServer(certificate, (request, response) => {
     void (async () => {
       const chunks: Buffer[] = []
       for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
@@ -350,12 +351,12 @@ async function startTls(stack: AsyncDisposableStack, certificate: Certificate, p
       response.writeHead(passed.status, { 'content-type': 'application/json' }).end(await passed.text())
     })()
   })
-  server.on('tlsClientError', () => undefined)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  listener.on('tlsClientError', () => undefined)
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
   stack.defer(() => {
-    server.closeAllConnections()
-    server.close()
+    listener.closeAllConnections()
+    listener.close()
   })
-  return (server.address() as AddressInfo).port // node:net: what a TCP server has
+  return (listener.address() as AddressInfo).port // node:net: what a TCP server has
 }
