@@ -113,9 +113,21 @@ const OPEN_BRACKET = 0x5b
 const CLOSE_BRACE = 0x7d
 const CLOSE_BRACKET = 0x5d
 
-/** Finds the top-level members of a JSON object. Throws `invalid_request` for a name given twice, `parse_error` for what is no object. */
-export function scanMembers(bytes: Buffer): ReadonlyMap<string, MemberSpan> {
+/** How deep a body may nest, and how many values it may hold. */
+export interface BodyBounds {
+  readonly depth: number
+  readonly nodes: number
+}
+
+const UNBOUND: BodyBounds = { depth: Number.POSITIVE_INFINITY, nodes: Number.POSITIVE_INFINITY }
+
+/**
+ * Finds the top-level members of a JSON object. Throws `invalid_request` for a name given twice and for what is over a bound, `parse_error` for
+ * what is no object.
+ */
+export function scanMembers(bytes: Buffer, bounds: BodyBounds = UNBOUND): ReadonlyMap<string, MemberSpan> {
   const members = new Map<string, MemberSpan>()
+  const walk: Walk = { bounds, nodes: 0 }
   let at = skipBlanks(bytes, 0)
   if (bytes[at] !== OPEN_BRACE) throw notAnObject()
   at = skipBlanks(bytes, at + 1)
@@ -125,7 +137,7 @@ export function scanMembers(bytes: Buffer): ReadonlyMap<string, MemberSpan> {
     const colon = skipBlanks(bytes, nameEnd)
     if (bytes[colon] !== COLON) throw notAnObject()
     const valueStart = skipBlanks(bytes, colon + 1)
-    const end = endOfValue(bytes, valueStart)
+    const end = endOfValue(bytes, valueStart, walk)
     const name = readName(bytes, at, nameEnd)
     if (members.has(name))
       throw new GatewayError('invalid_request', `the member ${JSON.stringify(name.slice(0, 64))} is given twice in the body`)
@@ -135,6 +147,16 @@ export function scanMembers(bytes: Buffer): ReadonlyMap<string, MemberSpan> {
     else if (bytes[at] !== CLOSE_BRACE) throw notAnObject()
   }
   return members
+}
+
+interface Walk {
+  readonly bounds: BodyBounds
+  /** Values seen inside of members. */
+  nodes: number
+}
+
+function overBound(what: string): GatewayError {
+  return new GatewayError('invalid_request', `the body ${what}`)
 }
 
 const notAnObject = () => new GatewayError('parse_error', 'the body is not a JSON object')
@@ -171,19 +193,22 @@ function endOfString(bytes: Buffer, start: number): number {
   }
 }
 
-function endOfValue(bytes: Buffer, start: number): number {
+function endOfValue(bytes: Buffer, start: number, walk: Walk): number {
   const first = bytes[start]
   if (first === QUOTE) return endOfString(bytes, start)
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return endOfContainer(bytes, start)
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return endOfContainer(bytes, start, walk)
   let at = start
   while (at < bytes.length && !endsWord(bytes[at])) at += 1
   if (at === start) throw notAnObject()
   return at
 }
 
-function endOfContainer(bytes: Buffer, start: number): number {
-  let depth = 1
+function endOfContainer(bytes: Buffer, start: number, walk: Walk): number {
+  const { bounds } = walk
+  // The member itself stands one level below the body.
+  let depth = 2
   let at = start + 1
+  let nodes = walk.nodes
   while (at < bytes.length) {
     const code = bytes[at]
     if (code === QUOTE) {
@@ -191,9 +216,19 @@ function endOfContainer(bytes: Buffer, start: number): number {
       continue
     }
     at += 1
-    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1
-    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth -= 1
-    if (depth === 0) return at
+    // Between two commas there is one value, and the first of a container has none before it.
+    if (code === COMMA) nodes += 1
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth += 1
+      nodes += 1
+      if (depth > bounds.depth) throw overBound(`nests deeper than ${bounds.depth} levels`)
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth -= 1
+      if (depth > 1) continue
+      walk.nodes = nodes + 1
+      if (walk.nodes > bounds.nodes) throw overBound(`holds more than ${bounds.nodes} values`)
+      return at
+    }
   }
   throw notAnObject()
 }

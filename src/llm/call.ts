@@ -19,7 +19,7 @@ import { toDialectError } from './errors.ts'
 import { estimateOf } from './estimate-of.ts'
 import { toExchange } from './exchange.ts'
 import { proposalsOf } from './proposals.ts'
-import { type Door, type ModelRequest, readRequest } from './request.ts'
+import { type Door, type ModelRequest, readRequest, withBytes } from './request.ts'
 import { type ModelAnswer, run } from './run/run.ts'
 import { ModelVisit, type VisitHost } from './run/visit.ts'
 import type { SignatureMemory } from './signature.ts'
@@ -66,7 +66,7 @@ export class ModelCall implements FacetCall<ModelAnswer>, Active, VisitHost {
     this.#parts = parts
     this.#http = http
     this.#responder = responder
-    this.#request = readRequest(door, http)
+    this.#request = readRequest(door, http, { depth: deps.bounds.jsonDepth, nodes: deps.bounds.jsonNodes })
     this.target = this.#request.model
     this.#snapshot = deps.snapshot()
     const eligible = deps.policy.eligible(http.identity.principal, this.#snapshot, deps.now())
@@ -150,8 +150,7 @@ export class ModelCall implements FacetCall<ModelAnswer>, Active, VisitHost {
   open(decision: Decision, road: Road): Promise<ModelAnswer> {
     const { deps, signatures } = this.#parts
     if (this.#rewritten !== undefined) {
-      const bytes = Buffer.from(JSON.stringify(this.#rewritten))
-      this.#request = { ...this.#request, json: this.#rewritten, bytes }
+      this.#request = withBytes(this.#request, this.#rewritten, Buffer.from(JSON.stringify(this.#rewritten)))
     }
     const visit = this.#toVisit(decision)
     this.#visit = visit

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
-import { editBody, scanMembers } from './body.ts'
+import { isDeeper } from '../lib/json-depth.ts'
+import { type BodyBounds, editBody, scanMembers } from './body.ts'
 import type { LlmHttpRequest } from './contract.ts'
 import { chatDialect } from './dialects/chat.ts'
 import { messagesDialect } from './dialects/messages.ts'
@@ -14,6 +15,8 @@ export interface Door {
   readonly dialect: Dialect
   readonly operation: Operation
 }
+
+const OPEN_BRACE = 0x7b
 
 const DOORS: Readonly<Record<string, Door>> = {
   '/v1/chat/completions': { dialect: chatDialect, operation: 'chat' },
@@ -37,6 +40,8 @@ export function dialectOf(path: string, headers: LlmHttpRequest['headers']): Dia
 export interface ModelRequest {
   readonly door: Door
   readonly bytes: Buffer
+  /** Where the top-level members of `bytes` stand. */
+  readonly members: ReadonlyMap<string, MemberSpan>
   readonly json: JsonObject
   /** The model name asked for. */
   readonly model: string
@@ -50,11 +55,14 @@ export interface ModelRequest {
 }
 
 /** Reads a body. Throws a GatewayError that says what is wrong. */
-export function readRequest(door: Door, { headers, body }: LlmHttpRequest): ModelRequest {
+export function readRequest(door: Door, { headers, body }: LlmHttpRequest, bounds: BodyBounds): ModelRequest {
   const bytes = body ?? Buffer.alloc(0)
   if (!isJsonType(headers['content-type']))
     throw new GatewayError('unsupported_media_type', 'the content type must be application/json')
-  const json = parse(bytes)
+  // First, because parsing what nests without end takes seconds. A name given twice is refused whoever answers.
+  const members = scan(bytes, bounds)
+  const json = parse(bytes, bounds)
+  if (members === undefined) throw new GatewayError('parse_error', 'the body is not a JSON object')
   const { model, stream } = json
   if (typeof model !== 'string' || model === '' || model.length > 256)
     throw new GatewayError('invalid_params', '$.model: must be the name of a model, as text', { details: { param: 'model' } })
@@ -63,6 +71,7 @@ export function readRequest(door: Door, { headers, body }: LlmHttpRequest): Mode
   return {
     door,
     bytes,
+    members,
     json,
     model,
     stream: stream === true && door.operation === 'chat',
@@ -77,20 +86,29 @@ export function withDefaults(request: ModelRequest, params: JsonObject): ModelRe
   const missing = Object.entries(params).filter(([name]) => request.json[name] === undefined)
   if (missing.length === 0) return request
   const edits = Object.fromEntries(missing.map(([name, value]) => [name, JSON.stringify(value)]))
-  return {
-    ...request,
-    json: { ...request.json, ...Object.fromEntries(missing) },
-    bytes: editBody(request.bytes, scanMembers(request.bytes), edits),
+  const json = { ...request.json, ...Object.fromEntries(missing) }
+  return withBytes(request, json, editBody(request.bytes, request.members, edits))
+}
+
+/** The same request with another body. */
+export function withBytes(request: ModelRequest, json: JsonObject, bytes: Buffer): ModelRequest {
+  return { ...request, json, bytes, members: scanMembers(bytes) }
+}
+
+/** Undefined for what is no JSON object: parsing says what is wrong with it. */
+function scan(bytes: Buffer, bounds: BodyBounds): ReadonlyMap<string, MemberSpan> | undefined {
+  try {
+    return scanMembers(bytes, bounds)
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'parse_error') return undefined
+    throw error
   }
 }
 
-/** Where the top-level members of the body stand. */
-export function membersOf(request: ModelRequest): ReadonlyMap<string, MemberSpan> {
-  return scanMembers(request.bytes)
-}
-
-function parse(bytes: Buffer): JsonObject {
+function parse(bytes: Buffer, { depth }: BodyBounds): JsonObject {
   if (!isUtf8(bytes)) throw new GatewayError('parse_error', 'the body is not UTF-8')
+  if (bytes[0] !== OPEN_BRACE && isDeeper(bytes.toString('latin1'), depth))
+    throw new GatewayError('invalid_request', `the body nests deeper than ${depth} levels`)
   let json: unknown
   try {
     json = JSON.parse(bytes.toString('utf8'))
@@ -101,8 +119,12 @@ function parse(bytes: Buffer): JsonObject {
   return json
 }
 
+/** Exactly the media type of JSON, which is UTF-8. Parameters are ignored but for another charset. */
 function isJsonType(header: string | undefined): boolean {
-  return header !== undefined && /^application\/json[ \t]*(?:$|;)/i.test(header)
+  if (header === 'application/json') return true
+  const match = /^application\/json[ \t]*(?:$|;(.*)$)/i.exec(header ?? '')
+  const charset = /(?:^|;)[ \t]*charset[ \t]*=[ \t]*"?([^";]*)/i.exec(match?.[1] ?? '')?.[1]
+  return match !== null && (charset === undefined || /^utf-?8$/i.test(charset.trim()))
 }
 
 function wantsUsage({ dialect }: Door, json: JsonObject): boolean {

@@ -353,7 +353,14 @@ describe('headers made of words of callers', () => {
 })
 
 describe('media types', () => {
-  const WRONG = ['xtext/event-stream-foo', 'application/text/event-stream', 'text/html', 'text/plain; x=text/event-stream']
+  const WRONG = [
+    'xtext/event-stream-foo',
+    'application/text/event-stream',
+    'text/html',
+    'text/plain; x=text/event-stream',
+    'text/event-stream-foo',
+    'text/event-streamx',
+  ]
 
   test('B20: a provider whose stream is something else said nothing', async () => {
     const provider = keep(await startHostileProvider())

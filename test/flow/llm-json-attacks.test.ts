@@ -236,6 +236,31 @@ describe.each(sides)('$name', ({ path, rest, model }) => {
     }
   })
 
+  test('C01, C02 what nests deeper or holds more values than the bounds say is refused, up to them it is not', async () => {
+    const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`
+    const many = (values: number) => `[${Array.from({ length: values }, () => '0').join()}]`
+
+    for (const fits of [nested(63), many(99_000)])
+      expect((await post(path, whole(`,"metadata":${fits}`))).status).toBeLessThan(500)
+    for (const tooMuch of [nested(64), nested(100_000), many(100_001), `{"a":${many(60_000)},"b":${many(60_000)}}`]) {
+      const answer = await post(path, whole(`,"metadata":${tooMuch}`))
+      expectError(path, answer)
+      expect(answer.text).toMatch(/nests deeper than 64 levels|holds more than 100000 values/)
+      expect(answer.seen).toEqual([])
+    }
+  })
+
+  test('B19 JSON in another charset is refused', async () => {
+    for (const type of ['application/json; charset=utf-16', 'application/json;charset="latin1"', 'application/jsonx']) {
+      const answer = await fetch(gateway.url + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': type },
+        body: whole(''),
+      })
+      expect([type, answer.status]).toEqual([type, 415])
+    }
+  })
+
   test.each([1_000, 20_000])('C01 %i levels in what is passed on or translated are no fault of ours', async (depth) => {
     const deep = `${'{"properties":{"a":'.repeat(depth)}{}${'}}'.repeat(depth)}`
     const tool =

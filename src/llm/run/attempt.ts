@@ -292,7 +292,7 @@ function parsed(body: Buffer): JsonObject | undefined {
 }
 
 function isEventStream(headers: AnswerHeaders): boolean {
-  return /^(text\/event-stream|application\/vnd\.amazon\.eventstream)/i.test(String(headers['content-type'] ?? ''))
+  return /^(?:text\/event-stream|application\/vnd\.amazon\.eventstream)[ \t]*(?:;|$)/i.test(String(headers['content-type'] ?? ''))
 }
 
 /** More than one value is none we know. */

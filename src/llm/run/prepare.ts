@@ -7,7 +7,7 @@ import { listOf } from '../loose-json.ts'
 import type { WireName } from '../middle.ts'
 import type { ProviderCall, ProviderReading, ProviderRequest, RequestBody } from '../provider.ts'
 import type { LiveProvider } from '../provider-set.ts'
-import { membersOf, type ModelRequest, withDefaults } from '../request.ts'
+import { type ModelRequest, withDefaults } from '../request.ts'
 import { hasPackedSignature } from '../signature.ts'
 import type { DecodeContext, TargetProfile } from '../wire.ts'
 import { shownNames } from './shown-names.ts'
@@ -125,8 +125,6 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
   const { visit, target, deps } = options
   const { provider } = live
   const maxOutputTokens = deps.prices.maxOutputTokens(target)
-  // Scanned also where the body is written anew: a name given twice is refused whoever answers.
-  const members = membersOf(request)
   const isSame = wire === request.door.dialect.name && !options.guarded && !hasPackedSignature(request.bytes)
   const profile: TargetProfile = {
     model: target.model,
@@ -141,7 +139,9 @@ function toCall(options: PrepareOptions, live: LiveProvider, request: ModelReque
     target: profile,
     ...(target.region === undefined ? {} : { region: target.region }),
     stream: request.stream,
-    body: isSame ? { kind: 'same', bytes: request.bytes, members } : otherBody(visit, request, wire, profile.family),
+    body: isSame
+      ? { kind: 'same', bytes: request.bytes, members: request.members }
+      : otherBody(visit, request, wire, profile.family),
     passed: wire === request.door.dialect.name ? visit.passed : {},
   }
 }
@@ -152,7 +152,7 @@ function isKnownToReason({ prices }: LlmDeps, target: ModelTarget): boolean {
 }
 
 function sameBody(request: ModelRequest): RequestBody {
-  return { kind: 'same', bytes: request.bytes, members: membersOf(request) }
+  return { kind: 'same', bytes: request.bytes, members: request.members }
 }
 
 function otherBody(visit: ModelVisit, request: ModelRequest, wire: WireName, family: string): RequestBody {

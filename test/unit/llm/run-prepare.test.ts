@@ -19,7 +19,10 @@ async function sent(facts: JsonObject | undefined, body: JsonObject) {
     JSON.stringify({ model: 'fast', max_tokens: 100, messages: [{ role: 'user', content: 'Hi' }], ...body }),
   )
   const headers = { 'content-type': 'application/json' }
-  const request = readRequest(door, { headers, body: bytes } as unknown as Parameters<typeof readRequest>[1]) // what it reads
+  const request = readRequest(door, { headers, body: bytes } as unknown as Parameters<typeof readRequest>[1], {
+    depth: 64,
+    nodes: 1_000,
+  }) // what it reads
   const live = { config, provider: createProvider(config), signer: { sign: () => ({}) } }
   const prepared = await prepare({
     deps: {
