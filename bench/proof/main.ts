@@ -63,7 +63,7 @@ function choose(): readonly Figure[] {
 }
 
 async function one(figure: Figure, pace: Pace, signal: AbortSignal): Promise<Row | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), `tollgate-proof-${figure.id}-`))
+  const folder = mkdtempSync(join(shared, `${figure.id}-`))
   const begun = performance.now()
   const seconds = (): string => `${((performance.now() - begun) / 1_000).toFixed(0)} s`
   const say = (text: string): void => void process.stdout.write(`${figure.id}  ${text}\n`)
