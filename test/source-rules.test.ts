@@ -46,6 +46,9 @@ function forbidden(path: string, text: string): Found[] {
     },
     NewExpression: (node) => {
       if (isName(node.callee, /^Function$/)) add('code from text', node)
+      // A thread with flags of its own runs outside of the permission model unless they name it.
+      const isThread = isName(node.callee, /^Worker$/) && path.startsWith('src/')
+      if (isThread && !text.includes('execArgv: workerFlags()')) add('unconfined thread', node)
       const [first] = node.arguments
       if (isName(node.callee, /^URL$/) && first !== undefined && /\bheaders\W+host\b/.test(text.slice(first.start, first.end)))
         add('URL from Host', node)
@@ -71,7 +74,7 @@ function forbidden(path: string, text: string): Found[] {
 }
 
 describe('constructs that must not appear', () => {
-  test('O10: no SQL, program or address is put together from text, no bytes are decoded in parts, no count has a falsy default', () => {
+  test('O10: no SQL, program or address is put together from text, no bytes are decoded in parts, no count has a falsy default, no thread is unconfined', () => {
     const found = sources.flatMap((path) =>
       forbidden(path, read(path)).map(({ rule, text }) => ({ at: `${path}: ${rule}`, text })),
     )
@@ -95,8 +98,9 @@ describe('constructs that must not appear', () => {
     ['decoding', "stream.on('data', (chunk) => (text += chunk.toString()))"],
     ['URL from Host', 'const url = new URL(`http://${request.headers.host}/`)'],
     ['falsy default', 'const tokens = usage.outputTokens || 1'],
+    ['unconfined thread', 'new Worker(entry, { execArgv: [] })'],
   ])('O10: %s is found in %s', (rule, text) => {
-    expect(forbidden('invented.ts', text).map((one) => one.rule)).toContain(rule)
+    expect(forbidden('src/invented.ts', text).map((one) => one.rule)).toContain(rule)
   })
 })
 

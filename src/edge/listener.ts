@@ -139,8 +139,12 @@ const REFUSALS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+/** What Node hangs on a socket while an answer is under way; its own handler of broken requests looks there too. */
+type Answering = Socket & { readonly _httpMessage?: { readonly headersSent: boolean } | null }
+
+function refuse(error: NodeJS.ErrnoException, socket: Answering): void {
+  // A refusal in the middle of an answer would be read as a part of it.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy()
     return
   }

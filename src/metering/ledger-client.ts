@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Entry } from '../core/entry.ts'
 import { GatewayError } from '../core/errors.ts'
 import type { Report } from '../core/events.ts'
+import { workerFlags } from '../lib/worker-flags.ts'
 import type { EntryQuery, UsageQuery, UsageRow } from './contract.ts'
 import { unavailable } from './journal.ts'
 import type { JournalPosition } from './journal-reader.ts'
@@ -184,8 +185,9 @@ export class LedgerClient {
 }
 
 function startWorker(data: LedgerWorkerData): Worker {
-  // Without arguments of the parent's command line, such as a test runner's loaders.
-  return new Worker(new URL('./ledger-worker.ts', import.meta.url), { workerData: data, execArgv: [], name: 'ledger' })
+  // Of the parent's command line only what confines it, not a test runner's loaders.
+  const options = { workerData: data, execArgv: workerFlags(), name: 'ledger' }
+  return new Worker(new URL('./ledger-worker.ts', import.meta.url), options)
 }
 
 function send(worker: Worker, message: ToLedgerWorker): void {

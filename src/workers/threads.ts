@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { Report } from '../core/events.ts'
+import { workerFlags } from '../lib/worker-flags.ts'
 import type { FromWorker, PeerPorts, ToWorker, WorkerBoot, WorkerFigures, WorkerQuestion } from './control-messages.ts'
 
 /** What the threads borrow. */
@@ -120,8 +121,8 @@ export class WorkerThreads {
     const thread = new Worker(this.#deps.entry, {
       workerData: boot,
       transferList: [boot.ledger, boot.upstreams],
-      // Without arguments of the parent's command line, such as a test runner's loaders.
-      execArgv: [],
+      // Of the parent's command line only what confines it, not a test runner's loaders.
+      execArgv: workerFlags(),
       name: `worker-${worker}`,
       stdout: true,
       stderr: true,

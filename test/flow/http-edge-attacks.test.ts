@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDoorRequests, DOOR_PATHS, type DoorRequests } from '../support/door-requests.ts'
 import { startModelGateway, type ModelGateway } from '../support/model-gateway.ts'
-import { talk, type WireAnswer } from '../support/raw-http.ts'
+import { listenTo, openSocket, talk, type WireAnswer } from '../support/raw-http.ts'
 
 let door: ModelGateway
 let requests: DoorRequests
@@ -399,4 +399,20 @@ describe.each(DOOR_PATHS)('at %s', (path) => {
 
 test.each(['utf-16', '"UTF-16LE"', 'iso-8859-1', ''])('B19: JSON in the charset %j is refused at /mcp', async (charset) => {
   await expectStatus(requests.whole('/mcp', { type: `Content-Type: application/json; charset=${charset}\r\n` }), 415)
+})
+
+test('B24: garbage behind a request whose answer is under way ends the connection, and never stands inside the answer', async () => {
+  door.fakes.script({ behaviour: { size: 200, chunks: 20, delay: 50 } })
+  const socket = await openSocket(door.url)
+  const heard = listenTo(socket)
+  const body = JSON.stringify({ model: 'openai', stream: true, messages: [{ role: 'user', content: 'hi' }] })
+  const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${door.token}\r\ncontent-type: application/json`
+  socket.write(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  await expect.poll(async () => (await heard({ withinMs: 20 })).text).toContain('data: ')
+
+  socket.write('GARBAGE\r\n\r\n')
+  const { text, closed } = await heard({ withinMs: 3_000 })
+
+  expect(closed).toBe(true)
+  expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
 })
