@@ -60,5 +60,5 @@ WORKDIR /data
 VOLUME ["/data"]
 EXPOSE 8080 8081 8082
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 CMD ["/nodejs/bin/node", "/app/dist/main.js", "health"]
-ENTRYPOINT ["/nodejs/bin/node", "/app/dist/main.js"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=8", "/app/dist/main.js"]
 CMD ["start"]

@@ -14,5 +14,5 @@ const { values, positionals } = parseArgs({
 const folder = resolve(positionals[0] ?? 'bench-folder')
 const token = await writeGatewayFolder(folder, Number(values.port), { mcp: values.mcp, model: values.model })
 const main = resolve(import.meta.dirname, '../src/main.ts')
-const start = `${process.execPath} ${main} start --config ${join(folder, 'tollgate.json')}`
+const start = `${process.execPath} --max-semi-space-size=8 ${main} start --config ${join(folder, 'tollgate.json')}`
 process.stdout.write(`${JSON.stringify({ start, header: `authorization: Bearer ${token}` }, undefined, 2)}\n`)

@@ -147,7 +147,10 @@ describe('Dockerfile', () => {
   test('node is the process itself, in exec form, without npm or a shell', () => {
     const start = [...final('ENTRYPOINT'), ...final('CMD')]
 
-    expect(start.map((form) => JSON.parse(form))).toEqual([['/nodejs/bin/node', '/app/dist/main.js'], ['start']])
+    expect(start.map((form) => JSON.parse(form))).toEqual([
+      ['/nodejs/bin/node', '--max-semi-space-size=8', '/app/dist/main.js'],
+      ['start'],
+    ])
   })
 
   test('O08: the health check is our own verb in exec form', () => {
