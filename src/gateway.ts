@@ -154,7 +154,9 @@ async function openMetering(
   const ledger = ledgerOfAll(own, flush)
   for (const lane of listLanes(join(directory, 'ledger'))) {
     // What cannot be taken over now stays in its lane until the next start.
-    await recoverLane(lane, (lines) => own.recordLines(lines)).catch((error: unknown) => report({ type: 'internal-error', error }))
+    await recoverLane(lane, (lines) => own.recordLines(lines)).catch((error: unknown) =>
+      report({ type: 'internal-error', error }),
+    )
   }
   const budgets = createBudgets({
     query: (query) => ledger.query(query),
@@ -186,6 +188,8 @@ async function prepareBudgets(budgets: LiveBudgets, { current }: Files): Promise
   await budgets.prepare(all(current.get()))
 }
 
+const LAST_WORDS_MS = 1_000
+
 async function stop(parts: Parts, doors: Doors, workers: Workers | undefined): Promise<void> {
   const { life, config, facet, llm } = parts
   const { lameDuckMs, drainMs } = config.bounds
@@ -197,7 +201,9 @@ async function stop(parts: Parts, doors: Doors, workers: Workers | undefined): P
   facet.close()
   llm.close()
   await workers?.close()
-  await Promise.race([doors.data.drain(), deadline])
+  // What was ended says so to its caller first, in the words of its dialect.
+  const lastWords = new Promise<void>((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref())
+  await Promise.race([doors.data.drain(), lastWords])
   doors.data.destroy()
   await closePlane(parts)
   doors.admin.destroy()

@@ -41,7 +41,6 @@ export const EXCUSED: Readonly<Record<string, string>> = {
 
 /** Rows the gateway does not stand up to yet, and what is missing. */
 export const MISSING: Readonly<Record<string, string>> = {
-  E12: 'A form passes as the server wrote it to clients that take forms; nothing looks at what its fields ask for.',
   F05: 'A child is started as its operator-owned file says; its program is not bound to a digest of its content.',
   L17: 'Entries are not chained by hashes, so whoever can write the state folder can change them unseen.',
   M04: 'Guards look at words as they are; encodings, look-alikes and split words are not undone first.',
@@ -56,10 +55,8 @@ export const SHORTENED: Readonly<Record<string, string>> = {
   D18: 'The suite abandons sixty sessions, not ten thousand; all of them are a figure of the proof.',
   G26: 'The suite holds 200 idle streams instead of 2,000.',
   H12: 'The suite kills as often as KILLS says, 50 times by default.',
-  H16: 'A clock that goes back into a period whose balance was swept after its end grants that period once more.',
   H22: 'Questions run in a thread of their own; the suite asks over thousands of rows, and ten million are for the bench.',
   I04: 'The suite measures one bad file and twelve good ones; a file is refused beyond 100,000 values instead of by a worker.',
-  I11: 'A stream that outlasts the drain is cut without the error of its dialect; it is settled, and never called done.',
   I12: 'SIGHUP has no handler and ends the process at once; files are followed by themselves, so nothing needs it.',
   J03: 'NODE_DEBUG is refused; DEBUG lets the router of the admin listener print targets, where no credential is accepted.',
   J05: 'Heap endpoints are absent; the size of core files is set by whoever starts the process.',

@@ -55,6 +55,8 @@ class MemoryBudgets implements LiveBudgets {
   /** One reading after the other. */
   #work: Promise<void> = Promise.resolve()
   #retryAt = Number.POSITIVE_INFINITY
+  /** The latest moment seen. */
+  #latest = 0
 
   constructor(deps: BudgetsDeps) {
     this.#deps = deps
@@ -69,17 +71,23 @@ class MemoryBudgets implements LiveBudgets {
   }
 
   retry(): void {
-    if (this.#deps.now() >= this.#retryAt) void this.#readWanted()
+    if (this.#now() >= this.#retryAt) void this.#readWanted()
   }
 
   forget(worker: number): void {
     this.#balances.forget(worker)
   }
 
+  /** Never goes back: a clock that does would grant a period whose balance is gone once more. */
+  #now(): number {
+    this.#latest = Math.max(this.#latest, this.#deps.now())
+    return this.#latest
+  }
+
   reserve(budgets: readonly BudgetRule[], scope: SpendScope, nanoUsd: number): Reservation {
     const amount = Math.max(0, Math.ceil(nanoUsd))
     const claims = budgets.map((budget): PaidClaim => ({ budget, account: accountOf(budget, scope), ...amountsOf(budget) }))
-    const now = this.#deps.now()
+    const now = this.#now()
     const refusal = this.#balances.reserve(claims, amount, now)
     if (refusal !== undefined) return this.#refused(refusal, claims, now)
     let isOpen = true
@@ -128,14 +136,14 @@ class MemoryBudgets implements LiveBudgets {
         await this.#read(basis, budget)
       } catch (error) {
         this.#balances.setState(basis, 'unread')
-        this.#retryAt = this.#deps.now() + UNREADY_RETRY_S * 1_000
+        this.#retryAt = this.#now() + UNREADY_RETRY_S * 1_000
         this.#deps.report({ type: 'internal-error', error: new Error(`the balances of budget ${budget.id}`, { cause: error }) })
       }
     }
   }
 
   async #read(basis: string, budget: BudgetRule): Promise<void> {
-    const now = this.#deps.now()
+    const now = this.#now()
     const { maxSessions, maxPeriods } = this.#deps.memory
     const { from, to } = periodOf(budget.per, now)
     const isSession = budget.per === 'session'
