@@ -47,6 +47,9 @@ const FULL_RETRY_S = 60
 /** Runs rarely live longer than this; older ones begin anew after a restart. */
 const SESSION_RANGE_MS = 86_400_000
 
+/** A call is paid for within this time after it came, unless the clock was set back meanwhile. */
+const LONGEST_CALL_MS = 600_000
+
 class MemoryBudgets implements LiveBudgets {
   readonly #deps: BudgetsDeps
   readonly #balances: Balances
@@ -86,8 +89,14 @@ class MemoryBudgets implements LiveBudgets {
 
   reserve(budgets: readonly BudgetRule[], scope: SpendScope, nanoUsd: number): Reservation {
     const amount = Math.max(0, Math.ceil(nanoUsd))
-    const claims = budgets.map((budget): PaidClaim => ({ budget, account: accountOf(budget, scope), ...amountsOf(budget) }))
     const now = this.#now()
+    // A call belongs to the period it began in, but for one whose clock went back: the time of others is ahead of its own.
+    const at = now - scope.at > LONGEST_CALL_MS ? now : scope.at
+    const claims = budgets.map((budget): PaidClaim => ({
+      budget,
+      account: accountOf(budget, { ...scope, at }),
+      ...amountsOf(budget),
+    }))
     const refusal = this.#balances.reserve(claims, amount, now)
     if (refusal !== undefined) return this.#refused(refusal, claims, now)
     let isOpen = true
