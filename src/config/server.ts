@@ -80,7 +80,10 @@ const shared = {
         .default(5)
         .meta({ description: 'Failures in a row that open the breaker: calls are refused at once.' }),
       minOpenMs: z.int().min(1).max(600_000).default(1_000).meta({ description: 'How long it stays open the first time.' }),
-      maxOpenMs: z.int().min(1).max(600_000).default(60_000).meta({ description: 'How long it stays open at most.' }),
+      maxOpenMs: z.int().min(1).max(600_000).default(2_000).meta({
+        description:
+          'How long it stays open at most. One call is let through as a probe then, so a server that is back is used again this soon.',
+      }),
     })
     .prefault({})
     .meta({ description: 'When to stop calling a server that fails.' }),
