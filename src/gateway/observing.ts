@@ -63,7 +63,7 @@ export async function openObserving(deps: ObservingDeps): Promise<Observing> {
     metrics,
     ended(exchange, entry) {
       report({ type: 'exchange-end', entry, protocolVersion: exchange.protocolVersion })
-      tracing.exchange(exchange.trace, entry, spanFacts(deps, exchange, entry))
+      if (tracing !== NO_TRACING) tracing.exchange(exchange.trace, entry, spanFacts(deps, exchange, entry))
     },
     async close() {
       await tracing.close()
