@@ -20,7 +20,8 @@ const BOUNDS = {
   connectionsPerAddress: 100_000,
   inFlight: 100_000,
 }
-const LIMITS = { callsPerMinute: 1_000_000, concurrent: 50_000, tokensPerMinute: 1_000_000_000 }
+const LIMITS = { callsPerMinute: 1_000_000, concurrent: 50_000 }
+const MODEL_LIMITS = { ...LIMITS, tokensPerMinute: 1_000_000_000 }
 
 const CLOCKS = { firstTokenMs: 3_600_000, idleMs: 3_600_000, totalMs: 3_600_000 }
 
@@ -46,7 +47,7 @@ export async function writeGatewayFolder(folder: string, port: number, upstreams
     for: { teams: ['bench'] },
     ...(mcp === undefined ? {} : { tools: [{ server: 'mock', allow: ['*'] }] }),
     ...(model === undefined ? {} : { models: [{ route: 'mock*' }] }),
-    limits: LIMITS,
+    limits: model === undefined ? LIMITS : MODEL_LIMITS,
   })
   return await new SignJWT({ team: 'bench' })
     .setProtectedHeader({ alg: 'ES256', kid: 'bench' })

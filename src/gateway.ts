@@ -71,6 +71,7 @@ async function serve(plane: MainPlane): Promise<RunningGateway> {
   servers.apply(options.files.servers)
   await servers.settle(SETTLE_MS)
   files.publish()
+  await files.settled() // before a caller can come: without catalogs everybody would be turned away
   const mesh = createMesh({ worker: 0, facet, owner: createOwners(sealer, workers) })
   const doors = await openMainDoors(plane, mesh)
   life.doors = doors

@@ -35,6 +35,8 @@ export interface Files {
   files(): ConfigFiles
   /** Puts a new snapshot in force, made from what is known now: at once where that is little, else a few turns later. */
   publish(): void
+  /** Resolves when what was published is in force. */
+  settled(): Promise<void>
   reload(): Promise<Reloaded>
   watch(): Promise<void>
   close(): Promise<void>
@@ -82,6 +84,7 @@ export function openFiles(initial: ConfigFiles, deps: FilesDeps): Files {
     current,
     files: () => files,
     publish: publisher.publish,
+    settled: publisher.settled,
     reload,
     async watch() {
       watcher = await watchConfig({

@@ -44,6 +44,7 @@ export function openReplicaFiles(
     current,
     files: () => files,
     publish: () => undefined,
+    settled: publisher.settled,
     reload: () => Promise.reject(new Error('files are read by the main thread')),
     watch: () => Promise.resolve(),
     take(state) {
