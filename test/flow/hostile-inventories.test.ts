@@ -144,7 +144,7 @@ describe('E one server whose list turns bad', () => {
         const before = evil.count('tools/list')
         evil.become(listing(next))
         await announce(evil)
-        await expect.poll(() => evil.count('tools/list')).toBeGreaterThan(before)
+        await expect.poll(() => evil.count('tools/list'), { timeout: 15_000 }).toBeGreaterThan(before)
         await arena.call('act')
         asked.push(evil.count('tools/list') - before)
       }
